@@ -1,0 +1,29 @@
+# The front door. Each target is one line that a person could type; .venv is made on the way.
+# ARGS goes to ansible-playbook: make local ARGS='-e platform_source_dir=/home/me/my-app'
+.DEFAULT_GOAL := help
+.PHONY: help bootstrap local status teardown test test-quick
+SHELL := /bin/bash
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+bootstrap: ## the private environment .venv: Python packages and Ansible collections
+	@scripts/bootstrap
+
+local: bootstrap ## from a bare machine to the running application on http://localhost
+	ansible-playbook playbooks/local.yml $(ARGS)
+
+status: bootstrap ## a verdict on what runs, with an exit code (OUTPUT=json for machines)
+	ansible-playbook playbooks/status.yml $(if $(OUTPUT),-e output=$(OUTPUT)) $(ARGS)
+
+teardown: bootstrap ## remove the cluster, keep its data (ARGS='-e teardown_data=true' removes that too)
+	ansible-playbook playbooks/teardown.yml $(ARGS)
+
+test: ## everything: unit, contract, chart, lint, and the whole on a real cluster of its own
+	@scripts/bootstrap test
+	@scripts/test all
+
+test-quick: ## the tests that need neither Docker nor a cluster
+	@scripts/bootstrap test
+	@scripts/test quick

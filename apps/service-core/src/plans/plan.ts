@@ -1,0 +1,5 @@
+export interface Plan {
+  id: string;
+  title: string;
+  createdAt: string;
+}

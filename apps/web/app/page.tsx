@@ -1,0 +1,11 @@
+import { Plans } from "../components/plans";
+
+export default function Page() {
+  return (
+    <main>
+      <h1>luckyplans</h1>
+      <p className="lead">Write down what you plan to do.</p>
+      <Plans />
+    </main>
+  );
+}

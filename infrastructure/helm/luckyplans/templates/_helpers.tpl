@@ -1,0 +1,143 @@
+{{/*
+Helpers that concern one component take (dict "root" $ "component" "web").
+*/}}
+
+{{/* Selectors and pod labels. Nothing in here may change from one chart version to the next: that would roll every pod. */}}
+{{- define "luckyplans.selector" -}}
+app.kubernetes.io/name: {{ .root.Chart.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{/* Labels of every object; "+" in a chart version is not allowed in a label. */}}
+{{- define "luckyplans.labels" -}}
+{{ include "luckyplans.selector" . }}
+app.kubernetes.io/part-of: luckyplans
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" | quote }}
+{{- end }}
+
+{{/* Name, namespace and labels; the object's name is the component's unless "name" is given. */}}
+{{- define "luckyplans.metadata" -}}
+name: {{ .name | default .component }}
+namespace: {{ .root.Release.Namespace }}
+labels:
+  {{- include "luckyplans.labels" . | nindent 2 }}
+{{- end }}
+
+{{/* (dict "repository" "redis" "image" .Values.redis.image). The filter luckyplans.platform.image_ref gives the same text. */}}
+{{- define "luckyplans.reference" -}}
+{{ .repository }}:{{ .image.tag }}{{ with .image.digest }}@{{ . }}{{ end }}
+{{- end }}
+
+{{/* (dict "root" $ "name" "api-gateway" "image" .Values.apiGateway.image) */}}
+{{- define "luckyplans.image" -}}
+{{- $image := .root.Values.image -}}
+{{- $repository := printf "%s/%s" $image.localPrefix .name -}}
+{{- if $image.registry -}}
+{{- $repository = printf "%s/%s/%s" $image.registry $image.owner .name -}}
+{{- end -}}
+{{- include "luckyplans.reference" (dict "repository" $repository "image" .image) -}}
+{{- end }}
+
+{{/* (dict "root" $ "uid" 1001): what every pod has in common. */}}
+{{- define "luckyplans.pod" -}}
+automountServiceAccountToken: false
+# Service links would set REDIS_PORT=tcp://... beside the ConfigMap's.
+enableServiceLinks: false
+securityContext:
+  runAsNonRoot: true
+  runAsUser: {{ .uid }}
+  runAsGroup: {{ .uid }}
+  fsGroup: {{ .uid }}
+  fsGroupChangePolicy: OnRootMismatch
+  seccompProfile:
+    type: RuntimeDefault
+{{- with .root.Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "luckyplans.containerSecurityContext" -}}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities:
+    drop: [ALL]
+{{- end }}
+
+{{/* No moment without a ready pod, also with one replica. */}}
+{{- define "luckyplans.rollingUpdate" -}}
+strategy:
+  type: RollingUpdate
+  rollingUpdate:
+    maxSurge: 1
+    maxUnavailable: 0
+{{- end }}
+
+{{/* Traefik and kube-proxy learn of an ending pod a little later than the pod itself. */}}
+{{- define "luckyplans.drain" -}}
+lifecycle:
+  preStop:
+    sleep:
+      seconds: 5
+{{- end }}
+
+{{/* (dict "path" "/healthz"): probes of a container with a port named http. */}}
+{{- define "luckyplans.httpProbes" -}}
+startupProbe:
+  httpGet: {path: {{ .path }}, port: http}
+  periodSeconds: 1
+  failureThreshold: 120
+readinessProbe:
+  httpGet: {path: {{ .path }}, port: http}
+  periodSeconds: 5
+  timeoutSeconds: 3
+  failureThreshold: 3
+livenessProbe:
+  httpGet: {path: {{ .path }}, port: http}
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 6
+{{- end }}
+
+{{- define "luckyplans.configChecksum" -}}
+checksum/config: {{ include "luckyplans.config" . | sha256sum }}
+{{- end }}
+
+{{/* Data of luckyplans-config */}}
+{{- define "luckyplans.config" -}}
+NODE_ENV: {{ .Values.config.nodeEnv | quote }}
+CORS_ORIGIN: {{ .Values.config.corsOrigin | quote }}
+REDIS_HOST: {{ .Values.config.redisHost | default "redis" | quote }}
+REDIS_PORT: {{ .Values.config.redisPort | quote }}
+LOG_LEVEL: {{ .Values.config.logLevel | quote }}
+{{- end }}
+
+{{/*
+JWT_SECRET in base64: the one in the cluster, else a new one. A new one is remembered for the rest of this render, so
+that the Secret and the checksum of its consumers speak of the same value.
+*/}}
+{{- define "luckyplans.jwtSecret" -}}
+{{- if not (hasKey .Values.secrets "generated") -}}
+{{- $live := lookup "v1" "Secret" .Release.Namespace "luckyplans-secrets" -}}
+{{- $kept := get (get $live "data" | default dict) "JWT_SECRET" -}}
+{{- $_ := set .Values.secrets "generated" ($kept | default (randAlphaNum 48 | b64enc)) -}}
+{{- end -}}
+{{- .Values.secrets.generated -}}
+{{- end }}
+
+{{/* (dict "root" $ "name" "redirect-https"): how an Ingress names a Middleware of this release's namespace. */}}
+{{- define "luckyplans.middleware" -}}
+{{ printf "%s-%s@kubernetescrd" .root.Release.Namespace .name }}
+{{- end }}
+
+{{/* Name of the ClusterIssuer, empty where the certificate is provided. */}}
+{{- define "luckyplans.issuer" -}}
+{{- if ne .Values.ingress.tls.certificate "provided" -}}
+{{ .Release.Namespace }}-{{ .Values.ingress.tls.certificate | replace "_" "-" }}
+{{- end -}}
+{{- end }}

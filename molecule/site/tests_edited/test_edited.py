@@ -1,0 +1,63 @@
+"""After an edit of one line of the gateway: its image and its pod are new, and nothing else is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+from platform_fixtures import verdict_of
+
+
+@pytest.fixture(scope="module")
+def before(platform):
+    """What was there before the edit."""
+    return json.loads((platform.work_dir / "before.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def edited(platform):
+    """What the playbook did about it."""
+    return json.loads((platform.work_dir / "edited.json").read_text())
+
+
+def test_new_code_answers(platform, before):
+    assert platform.graphql("{ health }") == {"health": before["text"]}
+
+
+def test_only_the_gateway_was_rebuilt(platform, edited):
+    assert edited["rebuilt"] == ["api-gateway"]
+    assert edited["new_images"] == [platform.images()["api-gateway"], "luckyplans/api-gateway:latest"]
+
+
+def test_only_the_gateway_has_a_new_pod(platform, before):
+    now = {name: pod["metadata"]["uid"] for name, pod in platform.pods().items()}
+    kept = {name for name, uid in now.items() if before["pods"].get(name) == uid}
+    assert {name.rsplit("-", 2)[0] for name in now} == {"web", "api-gateway", "service-core", "redis"}
+    assert {name.rsplit("-", 2)[0] for name in now.keys() - kept} == {"api-gateway"}
+    assert {name.rsplit("-", 2)[0] for name in kept} == {"web", "service-core", "redis"}
+
+
+def test_secret_is_kept(platform, before):
+    secret = platform.get("secret/luckyplans-secrets")["data"]["JWT_SECRET"]
+    assert hashlib.sha256(secret.encode()).hexdigest() == before["jwt_sha256"]
+
+
+def test_plans_are_kept(platform):
+    titles = [plan["title"] for plan in platform.graphql("{ plans { title } }")["plans"]]
+    assert any(title.startswith("a plan of the tests ") for title in titles)
+
+
+def test_release_has_two_revisions(platform):
+    # the run that changed nothing between them made none
+    records = platform.get("secrets", "--selector=owner=helm,name=luckyplans")["items"]
+    assert sorted(record["metadata"]["labels"]["version"] for record in records) == ["1", "2"]
+
+
+def test_status_is_healthy(platform):
+    result = platform.playbook("status.yml", "--extra-vars=output=json")
+    assert result.rc == 0, result.stdout
+    verdict = verdict_of(result.stdout)
+    assert verdict["verdict"] == "healthy"
+    subjects = {check["subject"] for check in verdict["checks"]}
+    assert {"deployment luckyplans/web", "release luckyplans/luckyplans", f"{platform.url}/graphql"} <= subjects

@@ -1,0 +1,158 @@
+# Copyright (c) 2026, luckyplans contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to luckyplans.platform: may change without notice.
+"""Asks the Kubernetes API of one cluster, through its own kubeconfig, whether the cluster can be used."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import http.client
+import json
+import os
+import re
+import ssl
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+from urllib.parse import urlsplit
+
+
+class NotReady(Exception):
+    """The cluster did not become usable in time; the text says what it still lacks."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """Where a cluster answers, and how to know it and be known by it."""
+
+    server: str
+    ca_pem: str
+    cert_pem: str
+    key_pem: str
+
+    def fingerprint(self) -> str:
+        """Equal as long as a kubeconfig reaches the same cluster as the same user, whatever else is in it."""
+        text = "\n".join((self.server, self.ca_pem, self.cert_pem, self.key_pem))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def parse_kubeconfig(text: str) -> Access | None:
+    """What a kubeconfig of one cluster and one user says, or nothing if it is not such a file.
+
+    Engines write these four fields as plain scalars, one a line, and kubectl keeps them so; a YAML parser is not part
+    of the standard library.
+    """
+
+    def field(name: str) -> str | None:
+        match = re.search(rf"^[\s-]*{name}:\s*(\S+)\s*$", text, re.MULTILINE)
+        return match.group(1).strip("\"'") if match else None
+
+    server = field("server")
+    encoded = [field(f"{name}-data") for name in ("certificate-authority", "client-certificate", "client-key")]
+    if server is None or None in encoded:
+        return None
+    try:
+        ca_pem, cert_pem, key_pem = (base64.b64decode(value or "", validate=True).decode("ascii") for value in encoded)
+    except ValueError:
+        return None
+    return Access(server, ca_pem, cert_pem, key_pem)
+
+
+class Api:
+    """A cluster's API, asked as the user of the kubeconfig."""
+
+    def __init__(self, access: Access, workdir: str) -> None:
+        parts = urlsplit(access.server)
+        self.server = access.server
+        self._address = (parts.hostname or "", parts.port or 443)
+        # Not create_default_context: Python 3.13 makes it refuse CA certificates as kubeadm and k3s write them.
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._context.load_verify_locations(cadata=access.ca_pem)
+        # OpenSSL reads the client's key from files only.
+        handle, path = tempfile.mkstemp(dir=workdir)
+        try:
+            with os.fdopen(handle, "w", encoding="ascii") as stream:
+                stream.write(access.cert_pem.rstrip() + "\n" + access.key_pem)
+            self._context.load_cert_chain(path)
+        finally:
+            os.unlink(path)
+
+    def get(self, path: str) -> tuple[int, str]:
+        # http.client on purpose: it knows no proxies, and a proxy cannot reach a port of this machine.
+        connection = http.client.HTTPSConnection(*self._address, context=self._context, timeout=5)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read().decode("utf-8", "replace")
+        finally:
+            connection.close()
+
+    def lacking(self, nodes: Mapping[str, float], *, network_optional: bool) -> str:
+        """What keeps the cluster, whose nodes began at these times, from being usable; or the empty string."""
+        try:
+            status, body = self.get("/readyz")
+            if status != 200:
+                failed = "".join(f" {line}" for line in body.splitlines() if line.startswith("[-]"))
+                return f"{self.server}/readyz answers {status}{failed[:200]}"
+            status, body = self.get("/api/v1/nodes")
+            if status != 200:
+                return f"{self.server}/api/v1/nodes answers {status}"
+            return lacking_nodes(json.loads(body), nodes, network_optional=network_optional)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            return f"{self.server} does not answer: {error}"
+
+
+def epoch(timestamp: str) -> float:
+    """Whole seconds of a UTC timestamp, as Docker and Kubernetes write them."""
+    return datetime.strptime(timestamp[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc).timestamp()
+
+
+def lacking_nodes(node_list: Mapping[str, Any], nodes: Mapping[str, float], *, network_optional: bool) -> str:
+    """What is missing in an answer to /api/v1/nodes, or the empty string."""
+    items = node_list.get("items") or []
+    if len(items) < len(nodes):
+        return f"{len(items)} of {len(nodes)} nodes have joined"
+    for item in items:
+        name = item["metadata"]["name"]
+        conditions = {entry["type"]: entry for entry in item.get("status", {}).get("conditions") or []}
+        ready = conditions.get("Ready", {})
+        # After a restart the API still shows what the node said before it.
+        if ready and epoch(ready["lastHeartbeatTime"]) < nodes.get(name, 0):
+            return f'node "{name}" has not reported since it was started'
+        if ready.get("status") == "True":
+            continue
+        message = ready.get("message", "it has not reported yet")
+        # Without a pod network no node can be ready: it is for the caller to install one.
+        if not (network_optional and "NetworkPluginNotReady" in message):
+            return f'node "{name}" is not ready: {message}'
+    return ""
+
+
+def wait_until_ready(
+    api: Api,
+    *,
+    nodes: Mapping[str, float],
+    timeout: float,
+    network_optional: bool,
+    report: Callable[[str], None],
+    pause: float = 0.5,
+) -> None:
+    """Return as soon as the API is ready and every node has joined and is ready; it asks at least once."""
+    deadline = time.monotonic() + timeout
+    said = ""
+    while True:
+        lacks = api.lacking(nodes, network_optional=network_optional)
+        if not lacks:
+            return
+        if time.monotonic() >= deadline:
+            raise NotReady(lacks)
+        if lacks != said:
+            report(f"waiting: {lacks}")
+            said = lacks
+        time.sleep(pause)

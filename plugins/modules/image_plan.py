@@ -1,0 +1,407 @@
+#!/usr/bin/python
+# Copyright (c) 2026, luckyplans contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image_plan
+short_description: Tell which images an application repository builds, and which of them are built already
+version_added: 0.1.0
+author:
+  - luckyplans contributors (@luckyplans)
+description:
+  - Every C(apps/<name>/Dockerfile) of the repository is an image, with the repository's root as build context. Its tag
+    is made from a hash of everything that can change it, so whether it has to be built is known without building.
+  - The hash covers the Dockerfile; of the build context what the Dockerfile reads after C(.dockerignore), that is
+    contents, permissions, names and targets of links; the build arguments; the platform; and the identity of each base
+    image.
+  - Where a Dockerfile does not say plainly what it reads, all of the context counts.
+  - A base image counts by its label C(io.luckyplans.recipe) where Docker has it with that label, and by its reference
+    otherwise.
+options:
+  source_dir:
+    description: The application repository.
+    type: path
+    required: true
+  chart_dir:
+    description: The application's Helm chart.
+    type: path
+    required: true
+  values:
+    description: Chart values from the inventory, merged over those of O(values_files).
+    type: dict
+    default: {}
+  values_files:
+    description: Files of chart values, the later ones winning; by default C(values.yaml) in O(chart_dir).
+    type: list
+    elements: path
+  name_prefix:
+    description: What stands before the name of an image.
+    type: str
+    default: luckyplans
+  platform:
+    description: What the images are built for.
+    type: str
+    default: linux/amd64
+  cache_file:
+    description: A file that remembers the hashes of unchanged files. It is written in check mode too.
+    type: path
+  builtin_frontend:
+    description:
+      - Whether Dockerfiles that ask for a frontend image with a C(# syntax=) line are to be built with the frontend
+        inside Docker, for networks where that image cannot be had.
+      - Then RV(builds[].dockerfile) is a copy in O(work_dir) in which that line has no effect. Hashes are made from the
+        original.
+    type: bool
+    default: false
+  work_dir:
+    description: The directory for such copies. It is written in check mode too.
+    type: path
+  docker:
+    description: The docker command line.
+    type: str
+    default: docker
+  timeout:
+    description: Seconds that a question to Docker may take.
+    type: int
+    default: 60
+attributes:
+  check_mode:
+    support: full
+    description: Can run in check mode; it only looks, in either mode.
+  diff_mode:
+    support: none
+    description: There is nothing to compare.
+  idempotent:
+    support: full
+    description: It never changes anything but its own cache.
+notes:
+  - ONBUILD instructions of a base image that Docker does not have are not seen.
+requirements:
+  - PyYAML
+  - The docker command line, and the right to use it.
+seealso:
+  - module: luckyplans.platform.node_images
+"""
+
+EXAMPLES = r"""
+- name: Find out what has to be built
+  luckyplans.platform.image_plan:
+    source_dir: /srv/luckyplans
+    chart_dir: /srv/luckyplans/infrastructure/helm/luckyplans
+    cache_file: ~/.luckyplans/cache/content.json
+  register: plan
+
+- name: Show the image tags for the chart; values is also the name of a method, hence the brackets
+  ansible.builtin.debug:
+    var: plan['values']
+"""
+
+RETURN = r"""
+builds:
+  description: The images, sorted by name.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The name of the application.
+      type: str
+      sample: api-gateway
+    image:
+      description: The name of the image without a tag.
+      type: str
+      sample: luckyplans/api-gateway
+    tag:
+      description: The tag made from the content.
+      type: str
+      sample: c-0123456789abcdef
+    alias_tag:
+      description: The tag in the chart's values, for people.
+      type: str
+      sample: latest
+    dockerfile:
+      description: The Dockerfile to build from.
+      type: str
+    context:
+      description: The build context.
+      type: str
+    args:
+      description: Build arguments.
+      type: dict
+      sample: {NEXT_PUBLIC_GRAPHQL_URL: /graphql}
+    labels:
+      description: Labels that the image has to get; without them it is not recognised as built.
+      type: dict
+    base_images:
+      description: The images from outside that the Dockerfile needs.
+      type: list
+      elements: str
+    present:
+      description: Whether Docker has the image with this content.
+      type: bool
+values:
+  description: Chart values that name the tags.
+  returned: success
+  type: dict
+  sample: {apiGateway: {image: {tag: c-0123456789abcdef}}}
+base_images:
+  description: The images from outside that any of the Dockerfiles needs.
+  returned: success
+  type: list
+  elements: str
+needs_frontend:
+  description: Whether a Dockerfile asks for a frontend image with a C(# syntax=) line.
+  returned: success
+  type: bool
+"""
+
+import os
+import re
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.luckyplans.platform.plugins.module_utils._content import (
+    ContentError,
+    Tree,
+    content_hash,
+    read_ignore_patterns,
+    write_atomically,
+)
+from ansible_collections.luckyplans.platform.plugins.module_utils._dockerfile import (
+    Dockerfile,
+    DockerfileError,
+    parse,
+    without_frontend,
+)
+from ansible_collections.luckyplans.platform.plugins.module_utils._nodes import Docker, DockerError
+from ansible_collections.luckyplans.platform.plugins.module_utils._oci import ImageNameError
+
+try:
+    import yaml
+
+    HAS_YAML, YAML_ERROR = True, None
+except ImportError:
+    HAS_YAML, YAML_ERROR = False, traceback.format_exc()
+
+LABEL_CONTENT = "io.luckyplans.content"
+LABEL_ARGUMENT = "io.luckyplans.build-arg."
+LABEL_RECIPE = "io.luckyplans.recipe"
+_NAME = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
+
+
+class PlanError(Exception):
+    """A sentence about a repository that cannot be planned."""
+
+
+def camel_case(name: str) -> str:
+    """The key of an application in the chart's values: api-gateway is apiGateway."""
+    first, *others = re.split(r"[-_.]+", name)
+    return first + "".join(part[:1].upper() + part[1:] for part in others)
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Chart values over chart values, as Helm merges them: null removes a key."""
+    result = dict(base)
+    for key, value in over.items():
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, Mapping) and isinstance(result.get(key), Mapping):
+            result[key] = merge(result[key], value)
+        else:
+            result[key] = value
+    return result
+
+
+def look_up(values: Any, *keys: str) -> Any:
+    """A value below a path of keys, or None."""
+    for key in keys:
+        values = values.get(key) if isinstance(values, Mapping) else None
+    return values
+
+
+def read_text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as handle:
+            return handle.read()
+    except OSError as error:
+        raise PlanError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def read_values(files: list[str]) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for path in files:
+        try:
+            content = yaml.safe_load(read_text(path))
+        except yaml.YAMLError as error:
+            raise PlanError(f"values file {path} is not valid YAML: {' '.join(str(error).split())}") from error
+        if not isinstance(content or {}, Mapping):
+            raise PlanError(f"values file {path} holds a {type(content).__name__}; it has to be a mapping of values")
+        merged = merge(merged, content or {})
+    return merged
+
+
+def find_apps(source_dir: str) -> list[str]:
+    """The names of the applications: the directories of apps with a Dockerfile."""
+    apps = os.path.join(source_dir, "apps")
+    try:
+        names = sorted(name for name in os.listdir(apps) if os.path.isfile(os.path.join(apps, name, "Dockerfile")))
+    except OSError:
+        names = []
+    if not names:
+        raise PlanError(
+            f"source_dir {source_dir} has no apps/<name>/Dockerfile; name the checkout of an application repository"
+        )
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise PlanError(
+                f"{os.path.join(apps, name)} cannot be the name of an image; use lower case letters, digits and hyphens"
+            )
+    return names
+
+
+class App:
+    """One application: its Dockerfile, and what its image is made of."""
+
+    def __init__(self, name: str, source_dir: str, values: Mapping[str, Any], platform: str) -> None:
+        self.name = name
+        self.key = camel_case(name)
+        self.path = os.path.join(source_dir, "apps", name, "Dockerfile")
+        self.text = read_text(self.path)
+        url = look_up(values, self.key, "buildArgs", "graphqlUrl")
+        self.args = {} if url is None else {"NEXT_PUBLIC_GRAPHQL_URL": str(url)}
+        self.alias = str(look_up(values, self.key, "image", "tag") or "latest")
+        try:
+            self.parsed: Dockerfile = parse(self.text, self.args, platform)
+        except DockerfileError as error:
+            raise PlanError(f"{self.path} cannot be understood: {error}") from error
+        self.ignore_file = f"{self.path}.dockerignore"
+        if not os.path.exists(self.ignore_file):
+            self.ignore_file = os.path.join(source_dir, ".dockerignore")
+        self.ignore = read_text(self.ignore_file) if os.path.exists(self.ignore_file) else None
+
+    def hash(self, tree: Tree, bases: Mapping[str, Mapping[str, Any]], platform: str) -> str:
+        """The hash of everything that can change the image."""
+        configs = [bases.get(reference, {}).get("Config") or {} for reference in self.parsed.base_images]
+        # Triggers in a base image copy from the context without a word in this Dockerfile.
+        sources = None if any(config.get("OnBuild") for config in configs) else self.parsed.sources
+        try:
+            entries = tree.entries(read_ignore_patterns(self.ignore or ""), sources)
+        except ContentError as error:
+            raise PlanError(f"apps/{self.name}: {error}") from error
+        return content_hash(
+            {
+                "dockerfile": self.text,
+                "platform": platform,
+                "args": self.args,
+                "bases": [
+                    [reference, (config.get("Labels") or {}).get(LABEL_RECIPE) or reference]
+                    for reference, config in zip(self.parsed.base_images, configs)
+                ],
+            },
+            entries,
+        )
+
+    def place(self, work_dir: str | None) -> str:
+        """The Dockerfile to build from: the original, or a copy for the frontend inside Docker."""
+        if work_dir is None or not self.parsed.syntax:
+            return self.path
+        copy = os.path.join(work_dir, f"{self.name}.Dockerfile")
+        write_if_new(copy, without_frontend(self.text, self.parsed))
+        # The same words apply beside the copy, whichever file they came from.
+        write_if_new(f"{copy}.dockerignore", self.ignore or "")
+        return copy
+
+
+def write_if_new(path: str, text: str) -> None:
+    try:
+        if not os.path.exists(path) or read_text(path) != text:
+            write_atomically(path, text)
+    except OSError as error:
+        raise PlanError(f"{path} cannot be written: {error.strerror}; name another work_dir") from error
+
+
+def plan(params: Mapping[str, Any], docker: Docker) -> dict[str, Any]:
+    source_dir, chart_dir = os.path.abspath(params["source_dir"]), os.path.abspath(params["chart_dir"])
+    names = find_apps(source_dir)
+    if not os.path.isfile(os.path.join(chart_dir, "Chart.yaml")):
+        raise PlanError(f"chart_dir {chart_dir} has no Chart.yaml; name the directory of the application's chart")
+    files = params["values_files"] or [os.path.join(chart_dir, "values.yaml")]
+    values = merge(read_values(files), params["values"])
+    apps = [App(name, source_dir, values, params["platform"]) for name in names]
+    base_images = list(dict.fromkeys(image for app in apps for image in app.parsed.base_images))
+    bases = docker.images(base_images)
+
+    tree = Tree(source_dir, params["cache_file"])
+    hashes = {app.name: app.hash(tree, bases, params["platform"]) for app in apps}
+    tree.save()
+    tags = {app.name: f"c-{hashes[app.name][:16]}" for app in apps}
+    images = {app.name: f"{params['name_prefix']}/{app.name}" for app in apps}
+    found = docker.images([f"{images[app.name]}:{tags[app.name]}" for app in apps])
+    work_dir = params["work_dir"] if params["builtin_frontend"] else None
+
+    def present(app: App) -> bool:
+        record = found.get(f"{images[app.name]}:{tags[app.name]}", {})
+        return ((record.get("Config") or {}).get("Labels") or {}).get(LABEL_CONTENT) == hashes[app.name]
+
+    return {
+        "builds": [
+            {
+                "name": app.name,
+                "image": images[app.name],
+                "tag": tags[app.name],
+                "alias_tag": app.alias,
+                "dockerfile": app.place(work_dir),
+                "context": source_dir,
+                "args": app.args,
+                "labels": {
+                    LABEL_CONTENT: hashes[app.name],
+                    **{f"{LABEL_ARGUMENT}{name}": value for name, value in app.args.items()},
+                },
+                "base_images": list(app.parsed.base_images),
+                "present": present(app),
+            }
+            for app in apps
+        ],
+        "values": {app.key: {"image": {"tag": tags[app.name]}} for app in apps},
+        "base_images": base_images,
+        "needs_frontend": any(app.parsed.syntax for app in apps),
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "source_dir": {"type": "path", "required": True},
+            "chart_dir": {"type": "path", "required": True},
+            "values": {"type": "dict", "default": {}},
+            "values_files": {"type": "list", "elements": "path"},
+            "name_prefix": {"type": "str", "default": "luckyplans"},
+            "platform": {"type": "str", "default": "linux/amd64"},
+            "cache_file": {"type": "path"},
+            "builtin_frontend": {"type": "bool", "default": False},
+            "work_dir": {"type": "path"},
+            "docker": {"type": "str", "default": "docker"},
+            "timeout": {"type": "int", "default": 60},
+        },
+        required_if=[("builtin_frontend", True, ["work_dir"])],
+        supports_check_mode=True,
+    )
+    if not HAS_YAML:
+        module.fail_json(msg=missing_required_lib("PyYAML"), exception=YAML_ERROR)
+    try:
+        module.exit_json(
+            changed=False, **plan(module.params, Docker(module.params["docker"], module.params["timeout"]))
+        )
+    except (PlanError, ImageNameError) as error:
+        module.fail_json(msg=f"{error}.")
+    except DockerError as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()

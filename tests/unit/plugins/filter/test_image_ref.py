@@ -1,0 +1,67 @@
+# Copyright (c) 2026, luckyplans contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.luckyplans.platform.plugins.filter.image_ref import FilterModule
+
+DIGEST = "sha256:" + "0a" * 32
+
+image_ref = FilterModule().filters()["image_ref"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({"name": "web", "tag": "latest"}, "luckyplans/web:latest"),
+        ({"name": "web", "tag": "latest", "owner": "somebody"}, "luckyplans/web:latest"),
+        ({"name": "web", "tag": "latest", "localPrefix": "mine/apps"}, "mine/apps/web:latest"),
+        (
+            {"registry": "ghcr.io", "owner": "takeshi-su57", "name": "api-gateway", "tag": "sha-abc1234"},
+            "ghcr.io/takeshi-su57/api-gateway:sha-abc1234",
+        ),
+        ({"registry": "r.example:5000", "owner": "a/b", "name": "web", "tag": "1.0"}, "r.example:5000/a/b/web:1.0"),
+        ({"repository": "redis", "tag": "7-alpine"}, "redis:7-alpine"),
+        ({"repository": "docker.io/library/redis", "tag": "7"}, "docker.io/library/redis:7"),
+        ({"registry": "ghcr.io", "repository": "library/redis", "tag": "7"}, "ghcr.io/library/redis:7"),
+        ({"repository": "redis", "tag": "7", "digest": DIGEST}, f"redis:7@{DIGEST}"),
+        ({"name": "web", "tag": "V1_rc.2"}, "luckyplans/web:V1_rc.2"),
+    ],
+)
+def test_renders(spec: dict[str, str], expected: str) -> None:
+    assert image_ref(spec) == expected
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"name": "Web", "tag": "1"}, "name is 'Web', which has uppercase letters"),
+        ({"repository": "library/Redis", "tag": "7"}, "repository is 'library/Redis', which has uppercase letters"),
+        (
+            {"registry": "ghcr.io", "owner": "Takeshi-Su57", "name": "web", "tag": "1"},
+            "owner is 'Takeshi-Su57', which has uppercase letters",
+        ),
+        ({"registry": "GHCR.io", "owner": "a", "name": "web", "tag": "1"}, "registry is 'GHCR.io'"),
+        ({"name": "web", "tag": "1", "digest": DIGEST.upper()}, "digest is"),
+        ({"name": "web", "tag": "1", "digest": "sha256:abc"}, "digest is 'sha256:abc'"),
+        ({"name": "web", "tag": "a b"}, "tag is 'a b'"),
+        ({"name": "web", "tag": "latest\n"}, "tag is 'latest\\n'"),
+        ({"name": "web", "tag": ""}, "tag is ''"),
+        ({"name": "web", "tag": 7}, "tag is 7, not a string"),
+        ({"name": "web"}, "tag is None, not a string"),
+        ({"name": "web/", "tag": "1"}, "name is 'web/'"),
+        ({"registry": "https://ghcr.io", "owner": "a", "name": "web", "tag": "1"}, "registry is 'https://ghcr.io'"),
+        ({"registry": "ghcr.io", "name": "web", "tag": "1"}, "owner is empty"),
+        ({"tag": "1"}, "exactly one"),
+        ({"name": "web", "repository": "web", "tag": "1"}, "exactly one"),
+        ({"name": "web", "tag": "1", "pullPolicy": "Always"}, "pullPolicy is not a key"),
+        ("luckyplans/web:latest", "the input is 'luckyplans/web:latest'"),
+    ],
+)
+def test_refuses(spec: object, message: str) -> None:
+    with pytest.raises(AnsibleFilterError) as error:
+        image_ref(spec)
+    assert message in str(error.value)

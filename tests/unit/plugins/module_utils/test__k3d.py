@@ -1,0 +1,363 @@
+# Copyright (c) 2026, luckyplans contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.luckyplans.platform.plugins.module_utils import _k3d
+from ansible_collections.luckyplans.platform.plugins.module_utils._cluster import ClusterError
+from ansible_collections.luckyplans.platform.tests.unit.fixtures.cluster_world import recorded
+
+RUNNING = recorded("k3d/list-running.json")
+MULTI = recorded("k3d/list-multi.json")
+FROM_CONFIG = recorded("k3d/list-from-config.json")
+KILLED = recorded("k3d/list-killed-create.json")
+CONTAINERS = recorded("k3d/docker-inspect.json")
+DEFAULTS: dict[str, Any] = {
+    "name": "fix",
+    "image": "rancher/k3s:v1.36.4-k3s1",
+    "servers": 1,
+    "agents": 0,
+    "api_host": "127.0.0.1",
+    "api_port": 0,
+    "ports": [],
+    "volumes": [],
+    "k3s_extra_args": [],
+    "runtime_labels": [],
+    "env": [],
+    "subnet": "",
+    "token": None,
+    "load_balancer": True,
+    "tools_image": "",
+    "load_balancer_image": "",
+    "timeout": 90,
+}
+PORT = {"host_ip": "127.0.0.1", "host_port": 8081, "node_port": 80, "protocol": "tcp", "node_filters": []}
+VOLUME = {"source": "/tmp/fixdata", "destination": "/data", "node_filters": ["server:*"]}
+ENTRY = {"name": "A", "value": "x$y", "node_filters": []}
+#: The options that the recorded cluster "fix" was made with, as far as they can be read from outside.
+RECORDED = {**DEFAULTS, "ports": [PORT], "volumes": [VOLUME]}
+
+
+def containers_of(cluster: dict[str, Any]) -> list[dict[str, Any]]:
+    """Containers for a recorded cluster whose own were not recorded."""
+    containers = []
+    for item in cluster["nodes"]:
+        container = copy.deepcopy(CONTAINERS[0])
+        container["Id"] = container["Name"] = item["name"]
+        container["State"]["Running"] = item["State"]["Running"]
+        container["Config"]["Labels"]["k3d.role"] = item["role"]
+        containers.append(container)
+    return containers
+
+
+def options(**changes: Any) -> dict[str, Any]:
+    return _k3d.defaulted({**DEFAULTS, **changes})
+
+
+def document(**changes: Any) -> dict[str, Any]:
+    return _k3d.config(options(**changes))
+
+
+# Config
+
+
+def test_config_of_the_defaults():
+    assert document() == {
+        "apiVersion": "k3d.io/v1alpha5",
+        "kind": "Simple",
+        "metadata": {"name": "fix"},
+        "servers": 1,
+        "agents": 0,
+        "kubeAPI": {"host": "127.0.0.1", "hostIP": "127.0.0.1"},
+        "image": "rancher/k3s:v1.36.4-k3s1",
+        "volumes": [],
+        "ports": [],
+        "env": [],
+        "options": {
+            "k3d": {"wait": True, "timeout": "90s", "disableLoadbalancer": False, "disableRollback": True},
+            "k3s": {"extraArgs": []},
+            "kubeconfig": {"updateDefaultKubeconfig": False, "switchCurrentContext": False},
+            "runtime": {"labels": []},
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "path", "value"),
+    [
+        ({"name": "other"}, ("metadata", "name"), "other"),
+        ({"servers": 3}, ("servers",), 3),
+        ({"agents": 2}, ("agents",), 2),
+        ({"image": "a/b:c"}, ("image",), "a/b:c"),
+        ({"api_host": "0.0.0.0"}, ("kubeAPI",), {"host": "127.0.0.1", "hostIP": "0.0.0.0"}),
+        ({"api_port": 6550}, ("kubeAPI", "hostPort"), "6550"),
+        ({"subnet": "auto"}, ("subnet",), "auto"),
+        ({"token": "t0"}, ("token",), "t0"),
+        ({"load_balancer": False}, ("options", "k3d", "disableLoadbalancer"), True),
+        ({"timeout": 7}, ("options", "k3d", "timeout"), "7s"),
+        ({"ports": [PORT]}, ("ports",), [{"port": "127.0.0.1:8081:80/tcp", "nodeFilters": ["loadbalancer"]}]),
+        (
+            {"ports": [PORT], "load_balancer": False},
+            ("ports",),
+            [{"port": "127.0.0.1:8081:80/tcp", "nodeFilters": ["server:0:direct"]}],
+        ),
+        (
+            {"ports": [{**PORT, "host_ip": "::1", "protocol": "udp", "node_filters": ["agent:0"]}], "agents": 1},
+            ("ports", 0),
+            {"port": "[::1]:8081:80/udp", "nodeFilters": ["agent:0"]},
+        ),
+        ({"volumes": [VOLUME]}, ("volumes",), [{"volume": "/tmp/fixdata:/data", "nodeFilters": ["server:*"]}]),
+        (
+            {"volumes": [{**VOLUME, "node_filters": []}]},
+            ("volumes", 0, "nodeFilters"),
+            ["server:*", "agent:*"],
+        ),
+        ({"env": [ENTRY]}, ("env",), [{"envVar": "A=x$y", "nodeFilters": ["server:*", "agent:*"]}]),
+        (
+            {"runtime_labels": [ENTRY]},
+            ("options", "runtime", "labels"),
+            [{"label": "A=x$y", "nodeFilters": ["server:*"]}],
+        ),
+        (
+            {"k3s_extra_args": [{"arg": "--disable=traefik", "node_filters": []}]},
+            ("options", "k3s", "extraArgs"),
+            [{"arg": "--disable=traefik", "nodeFilters": ["server:*"]}],
+        ),
+        (
+            {"k3s_extra_args": [{"arg": "--x", "node_filters": ["all"]}]},
+            ("options", "k3s", "extraArgs", 0, "nodeFilters"),
+            ["all"],
+        ),
+    ],
+)
+def test_config_of_every_option(changes, path, value):
+    found: Any = document(**changes)
+    for key in path:
+        found = found[key]
+    assert found == value
+
+
+def test_a_dollar_survives_the_expansion_by_k3d():
+    wanted = document(env=[ENTRY], token="a$b${c}", k3s_extra_args=[{"arg": "--x=ü$HOME", "node_filters": []}])
+    text = _k3d.config_text(wanted)
+    variables = {"LP_DOLLAR": "$"}
+    # What os.ExpandEnv of Go does: both spellings, unknown variables become nothing.
+    expanded = re.sub(r"\$\{(\w+)\}|\$(\w+)", lambda match: variables.get(match[1] or match[2], ""), text)
+    assert yaml.safe_load(expanded) == wanted
+
+
+def test_argv():
+    assert _k3d.create_argv("a", "/w/k3d.yaml") == ["cluster", "create", "a", "--config", "/w/k3d.yaml"]
+    assert _k3d.start_argv("a", 90) == ["cluster", "start", "a", "--wait", "--timeout", "90s"]
+
+
+def test_environment():
+    base = {"PATH": "/bin", "K3D_IMAGE": "x", "K3D_TOKEN": "y", "K3D_IMAGE_TOOLS": "z", "KUBECONFIG": "k"}
+    assert _k3d.environment(base, DEFAULTS) == {"PATH": "/bin", "LP_DOLLAR": "$"}
+    images = {**DEFAULTS, "tools_image": "t:1", "load_balancer_image": "l:1"}
+    assert _k3d.environment(base, images) == {
+        "PATH": "/bin",
+        "LP_DOLLAR": "$",
+        "K3D_IMAGE_TOOLS": "t:1",
+        "K3D_IMAGE_LOADBALANCER": "l:1",
+    }
+
+
+# Node filters
+
+
+@pytest.mark.parametrize(
+    ("node_filter", "nodes", "suffix"),
+    [
+        ("server:0", ["server-0"], ""),
+        ("servers:*", ["server-0", "server-1"], ""),
+        ("server:*:proxy", ["server-0", "server-1"], "proxy"),
+        ("server:1:direct", ["server-1"], "direct"),
+        ("agent:0,2", ["agent-0", "agent-2"], ""),
+        ("agents:1-2", ["agent-1", "agent-2"], ""),
+        ("agent:1-", ["agent-1", "agent-2"], ""),
+        ("agent:-1", ["agent-0", "agent-1"], ""),
+        ("loadbalancer", ["loadbalancer"], ""),
+        ("all", ["server-0", "server-1", "agent-0", "agent-1", "agent-2", "loadbalancer"], ""),
+    ],
+)
+def test_select(node_filter, nodes, suffix):
+    assert _k3d.select(node_filter, 2, 3, True) == (nodes, suffix)
+
+
+@pytest.mark.parametrize(
+    ("node_filter", "load_balancer", "sentence"),
+    [
+        ("master:0", True, "is not understood"),
+        ("server:0:", True, "is not understood"),
+        ("server:0:other", True, "is not understood"),
+        ("server", True, "names no nodes; write server"),
+        ("agent:5", True, "names node 5, but there are 3"),
+        ("loadbalancer", False, "load_balancer is false"),
+    ],
+)
+def test_select_refuses(node_filter, load_balancer, sentence):
+    with pytest.raises(ClusterError, match=sentence):
+        _k3d.select(node_filter, 2, 3, load_balancer)
+
+
+def test_no_agents_are_no_error():
+    assert _k3d.select("agent:*", 1, 0, True) == ([], "")
+
+
+# JSON
+
+
+def test_tokens_are_found_wherever_k3d_leaves_them():
+    assert _k3d.tokens(RUNNING + MULTI) == {"pXpoQfGSgphwhtEGnVdn", "HCRHQoAfOXRFcODcquQV"}
+    only_env = [{"name": "a", "nodes": [{"env": ["K3S_TOKEN=a=b", "X=y"], "runtimeLabels": None}]}]
+    assert _k3d.tokens(only_env) == {"a=b"}
+
+
+def test_a_cluster_is_found_by_its_whole_name():
+    assert _k3d.find_cluster(RUNNING + MULTI, "multi")["name"] == "multi"
+    assert _k3d.find_cluster(RUNNING + MULTI, "mult") is None
+
+
+def test_live_from_recorded_cluster():
+    live = _k3d.live_from_cluster(RUNNING[0], CONTAINERS)
+    assert [(node.name, node.role, node.running) for node in live.nodes] == [
+        ("k3d-fix-server-0", "server", True),
+        ("k3d-fix-serverlb", "loadbalancer", True),
+    ]
+    assert live.api_server == "https://127.0.0.1:6552"
+    assert live.identity == (CONTAINERS[0]["Id"],)
+    assert live.nodes[0].started == 1795350261.0
+    assert live.state == "running"
+    assert live.settings == {
+        "image": "rancher/k3s:v1.36.4-k3s1",
+        "servers": 1,
+        "agents": 0,
+        "load_balancer": True,
+        "api_host": "127.0.0.1",
+        "api_port": 6552,
+        "ports": ["127.0.0.1:8081->80/tcp on loadbalancer"],
+        "volumes": ["/tmp/fixdata:/data on server-0"],
+    }
+
+
+def test_live_of_several_nodes():
+    live = _k3d.live_from_cluster(MULTI[0], containers_of(MULTI[0]))
+    assert [node.name for node in live.nodes] == [
+        "k3d-multi-server-0",
+        "k3d-multi-agent-0",
+        "k3d-multi-agent-1",
+        "k3d-multi-serverlb",
+    ]
+    assert live.settings["agents"] == 2
+
+
+def test_live_of_a_stopped_and_of_a_half_made_cluster():
+    for cluster in (recorded("k3d/list-stopped.json")[0], KILLED[0]):
+        assert _k3d.live_from_cluster(cluster, containers_of(cluster)).state == "stopped"
+
+
+def test_nodes_that_docker_does_not_know_are_an_error():
+    with pytest.raises(ClusterError, match="k3d and Docker disagree"):
+        _k3d.live_from_cluster(RUNNING[0], CONTAINERS[:1])
+
+
+def test_a_server_without_load_balancer_publishes_the_api_itself():
+    cluster = json.loads(json.dumps(RUNNING[0]))
+    cluster["nodes"] = [item for item in cluster["nodes"] if item["role"] == "server"]
+    cluster["nodes"][0]["portMappings"] = {
+        "6443": [{"HostIp": "127.0.0.1", "HostPort": "6552"}],
+        "443/tcp": [{"HostIp": "", "HostPort": "443"}],
+    }
+    live = _k3d.live_from_cluster(cluster, CONTAINERS)
+    assert live.settings["load_balancer"] is False
+    assert live.settings["ports"] == ["0.0.0.0:443->443/tcp on server-0"]
+
+
+# Differences
+
+
+class NoImages:
+    """A Docker that has none of the images asked for."""
+
+    def inspect(self, _ids: Any) -> list[dict[str, Any]]:
+        return CONTAINERS[:1]
+
+    def same_image(self, reference: str, name: str, image_id: str) -> bool:
+        return reference == name
+
+
+def engine(**changes: Any) -> _k3d.K3d:
+    made = _k3d.K3d(_k3d.defaulted({**RECORDED, **changes}), k3d=None, docker=NoImages())
+    made.token = "pXpoQfGSgphwhtEGnVdn"
+    return made
+
+
+def differences(**changes: Any) -> list[Any]:
+    live = _k3d.live_from_cluster(RUNNING[0], CONTAINERS)
+    return engine(**changes).differences(live, engine().spec())
+
+
+def test_no_difference():
+    assert differences() == []
+    assert differences(token="pXpoQfGSgphwhtEGnVdn") == []
+    assert differences(api_port=6552) == []
+    assert differences(ports=[{**PORT, "node_filters": ["server:*:proxy", "agent:*:proxy"]}]) == []
+    assert differences(volumes=[{**VOLUME, "destination": "/data/", "node_filters": ["server:0"]}]) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "paths"),
+    [
+        ({"image": "rancher/k3s:v2"}, ["image"]),
+        ({"servers": 3}, ["servers", "volumes"]),
+        ({"agents": 1}, ["agents"]),
+        ({"load_balancer": False}, ["load_balancer", "ports"]),
+        ({"api_host": "0.0.0.0"}, ["api_host"]),
+        ({"api_port": 1}, ["api_port"]),
+        ({"ports": []}, ["ports"]),
+        ({"ports": [{**PORT, "host_port": 1}]}, ["ports"]),
+        ({"ports": [{**PORT, "node_filters": ["server:0:direct"]}]}, ["ports"]),
+        ({"volumes": []}, ["volumes"]),
+        ({"volumes": [{**VOLUME, "destination": "k3s-storage"}]}, ["volumes"]),
+        ({"k3s_extra_args": [{"arg": "--disable=traefik", "node_filters": []}]}, ["k3s_extra_args"]),
+        ({"runtime_labels": [ENTRY]}, ["runtime_labels"]),
+        ({"env": [ENTRY]}, ["env"]),
+        ({"subnet": "auto"}, ["subnet"]),
+        ({"token": "another"}, ["token"]),
+    ],
+)
+def test_every_difference(changes, paths):
+    found = differences(**changes)
+    assert [item.path for item in found] == paths
+    assert {item.klass for item in found} == {"recreate"}
+    assert "another" not in repr([item for item in found if item.path == "token"]).replace("another one", "")
+
+
+def test_a_value_of_the_environment_is_hidden_but_compared():
+    hidden = _k3d.hidden_env([ENTRY])
+    assert "x$y" not in json.dumps(hidden)
+    assert hidden != _k3d.hidden_env([{**ENTRY, "value": "z"}])
+
+
+def test_the_record_holds_no_token():
+    assert "t0ken" not in json.dumps(engine(token="t0ken").spec())
+
+
+def test_volume_shortcuts_are_compared_by_their_path():
+    wanted = _k3d.wanted_volumes(options(volumes=[{**VOLUME, "destination": "k3s-storage"}]))
+    assert wanted == ["/tmp/fixdata:/var/lib/rancher/k3s/storage on server-0"]
+
+
+def test_a_missing_network_plugin_is_expected_where_it_was_asked_for():
+    args = [{"arg": "--flannel-backend=none", "node_filters": []}]
+    assert engine(k3s_extra_args=args).network_optional is True
+    assert engine().network_optional is False

@@ -1,0 +1,396 @@
+# Copyright (c) 2026, luckyplans contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import stat
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.luckyplans.platform.plugins.module_utils import _cluster
+from ansible_collections.luckyplans.platform.plugins.modules.k3d_cluster import main
+from ansible_collections.luckyplans.platform.tests.unit.fixtures.cluster_world import (
+    KUBECONFIG,
+    World,
+    recorded,
+    recorded_text,
+)
+
+IMAGE = "rancher/k3s:v1.36.4-k3s1"
+#: The recorded cluster is named "fix".
+RUNNING = recorded("k3d/list-running.json")
+CONTAINERS = recorded("k3d/docker-inspect.json")
+TOKEN = "pXpoQfGSgphwhtEGnVdn"
+PARAMS: dict[str, Any] = {
+    "name": "fix",
+    "image": IMAGE,
+    "ports": [{"host_port": 8081, "node_port": 80}],
+    "volumes": [{"source": "/tmp/fixdata", "destination": "/data", "node_filters": ["server:*"]}],
+    "k3s_extra_args": [{"arg": "--disable=traefik"}],
+    "env": [{"name": "FOO", "value": "b$ar", "node_filters": ["server:*"]}],
+}
+
+
+def prepare(root, monkeypatch) -> World:
+    """No cluster yet; the API of one that runs is ready."""
+    made = World(root, monkeypatch)
+    made.set(
+        created=CONTAINERS,
+        created_clusters=RUNNING,
+        images={IMAGE: CONTAINERS[0]["Image"]},
+        create_says=recorded_text("k3d/create-from-config.out"),
+    )
+    monkeypatch.setattr(_cluster, "Api", lambda access, workdir: access)
+    monkeypatch.setattr(_cluster, "wait_until_ready", lambda api, **options: made.waits.append((api.server, options)))
+    return made
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> World:
+    """A cluster made by the module, once for all tests."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        made = prepare(tmp_path_factory.mktemp("k3d"), monkeypatch)
+        assert made.run(main, PARAMS)["changed"]
+        made.close()
+        return made
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch) -> Iterator[World]:
+    made = prepare(tmp_path, monkeypatch)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def cluster(world: World, finished: World) -> World:
+    """A cluster made by the module."""
+    world.copy_from(finished)
+    return world
+
+
+def stopped_world() -> dict[str, Any]:
+    clusters, containers = copy.deepcopy(RUNNING), copy.deepcopy(CONTAINERS)
+    for item in [*clusters[0]["nodes"], *containers]:
+        item["State"]["Running"] = False
+    return {"clusters": clusters, "containers": containers}
+
+
+# Creation
+
+
+def test_creates(world):
+    result = world.run(main, PARAMS)
+    assert result["actions"] == [
+        f'create the k3d cluster "fix" from image "{IMAGE}", 2 node(s)',
+        f'write the kubeconfig "{world.kubeconfig}"',
+    ]
+    assert result["cluster"] == {
+        "name": "fix",
+        "engine": "k3d",
+        "state": "running",
+        "nodes": [
+            {"name": "k3d-fix-server-0", "role": "server"},
+            {"name": "k3d-fix-serverlb", "role": "loadbalancer"},
+        ],
+        "image": IMAGE,
+        "api_server": "https://127.0.0.1:6552",
+    }
+    assert [call[:4] for call in world.writes] == [["k3d", "cluster", "create", "fix"]]
+    assert stat.S_IMODE(world.kubeconfig.stat().st_mode) == 0o600
+    assert KUBECONFIG.strip() in world.kubeconfig.read_text()
+    assert set(world.files()) == {"kubeconfig", "spec.json", ".k3d-fix.lock"}
+
+
+def test_config_reaches_k3d_unexpanded_through_a_private_directory(world):
+    world.run(main, PARAMS)
+    call = world.call("k3d", "cluster", "create")
+    config = yaml.safe_load(call["config"].replace("${LP_DOLLAR}", "$"))
+    assert config["env"] == [{"envVar": "FOO=b$ar", "nodeFilters": ["server:*"]}]
+    assert "b${LP_DOLLAR}ar" in call["config"]
+    assert call["env"]["LP_DOLLAR"] == "$"
+    path = call["argv"][-1]
+    assert path.startswith(f"{world.directory}/.work-")
+    # Here k3d leaves its expanded copy of the file.
+    assert call["env"]["TMPDIR"] == os.path.dirname(path)
+    assert call["env"]["KUBECONFIG"] == os.path.join(os.path.dirname(path), "kubeconfig")
+    assert not os.path.exists(os.path.dirname(path))
+
+
+def test_environment_cannot_change_the_configuration(world, monkeypatch):
+    monkeypatch.setenv("K3D_SERVERS", "3")
+    monkeypatch.setenv("K3D_IMAGE_TOOLS", "another")
+    monkeypatch.setenv("KUBECONFIG", "/home/me/.kube/config")
+    world.run(main, {**PARAMS, "tools_image": IMAGE})
+    for call in world.calls:
+        if call["argv"][0] == "k3d":
+            assert call["env"].get("K3D_IMAGE_TOOLS") == IMAGE
+            assert "K3D_SERVERS" not in call["env"]
+    assert all(call["env"].get("KUBECONFIG") != "/home/me/.kube/config" for call in world.calls)
+
+
+def test_waits_for_nodes_but_not_for_the_load_balancer(world):
+    world.run(main, {**PARAMS, "timeout": 77})
+    ((server, options),) = world.waits
+    assert server == "https://127.0.0.1:36443"
+    assert (list(options["nodes"]), options["timeout"]) == (["k3d-fix-server-0"], 77)
+
+
+def test_progress_is_told_without_colours(world):
+    world.run(main, PARAMS)
+    lines = world.progress.read_text().splitlines()
+    assert "INFO[0000] Created network 'k3d-cfg'" in lines
+
+
+def test_check_mode_predicts_creation_and_touches_nothing(world):
+    predicted = world.run(main, PARAMS, check=True)
+    assert not world.directory.exists()
+    assert world.writes == []
+    real = world.run(main, PARAMS)
+    predicted["cluster"].pop("api_server")
+    real["cluster"].pop("api_server")
+    assert predicted == real
+
+
+@pytest.mark.parametrize(
+    ("recording", "sentence"),
+    [
+        ("k3d/create-port-taken.err", "The port 127.0.0.1:8081 is already in use; "),
+        ("k3d/create-noimage.err", 'The image "rancher/k3s:v0.0.0-nothere" is not on this machine'),
+    ],
+)
+def test_a_failed_creation_shows_its_evidence_and_is_cleaned_up(world, recording, sentence):
+    world.fail(
+        "k3d cluster create",
+        recorded_text(recording) + f"K3S_TOKEN={TOKEN}\n",
+        world={"containers": CONTAINERS, "clusters": RUNNING},
+    )
+    result = world.run(main, PARAMS)
+    assert result["msg"].startswith(sentence)
+    assert "FATA[0" in result["msg"]
+    assert 'The end of the log of "k3d-fix-server-0":' in result["msg"]
+    assert TOKEN not in json.dumps(result)
+    assert world.state["clusters"] == []
+    assert set(world.files()) == {".k3d-fix.lock"}
+
+
+# No change, start, stop
+
+
+def test_second_run_changes_nothing(cluster):
+    before = cluster.files()
+    result = cluster.run(main, PARAMS)
+    assert (result["changed"], result["actions"], result["differences"]) == (False, [], [])
+    assert cluster.writes == []
+    assert cluster.files() == before
+    assert cluster.run(main, PARAMS, check=True) == result
+
+
+@pytest.mark.parametrize("state", ["present", "started"])
+def test_a_stopped_cluster_is_started(cluster, state):
+    cluster.set(**stopped_world())
+    params = {**PARAMS, "state": state}
+    checked = cluster.run(main, params, check=True)
+    assert cluster.writes == []
+    cluster.set(answers={"k3d cluster start": {"rc": 0, "world": {"clusters": RUNNING, "containers": CONTAINERS}}})
+    result = cluster.run(main, params)
+    assert checked == result
+    assert result["actions"] == ['start the nodes of the k3d cluster "fix": k3d-fix-server-0, k3d-fix-serverlb']
+    assert cluster.writes == [["k3d", "cluster", "start", "fix", "--wait", "--timeout", "300s"]]
+    assert cluster.run(main, params)["changed"] is False
+
+
+def test_stops(cluster):
+    cluster.set(answers={"k3d cluster stop": {"rc": 0, "world": stopped_world()}})
+    params = {"name": "fix", "state": "stopped"}
+    assert cluster.run(main, params)["cluster"]["state"] == "stopped"
+    assert cluster.writes == [["k3d", "cluster", "stop", "fix"]]
+    assert cluster.run(main, params)["changed"] is False
+
+
+# Differences
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "check"),
+    [
+        ({"ports": []}, "ports", False),
+        ({"ports": []}, "ports", True),
+        ({"agents": 1}, "agents", False),
+        ({"env": []}, "env", False),
+    ],
+)
+def test_a_difference_is_refused(cluster, change, path, check):
+    before = cluster.files()
+    result = cluster.run(main, {**PARAMS, **change}, check=check)
+    assert 'set recreate to "if_needed"' in result["msg"]
+    assert [item["path"] for item in result["differences"]] == [path]
+    assert cluster.writes == []
+    assert cluster.files() == before
+
+
+def test_a_difference_is_applied_if_allowed(cluster):
+    wanted = {**PARAMS, "env": [], "recreate": "if_needed"}
+    containers = copy.deepcopy(CONTAINERS)
+    for item in containers:
+        item["Id"] = item["Id"][::-1]
+    cluster.set(created=containers)
+    checked = cluster.run(main, wanted, check=True)
+    result = cluster.run(main, wanted)
+    assert result["actions"][0] == 'delete the k3d cluster "fix" to change: env'
+    assert [call[2] for call in cluster.writes] == ["delete", "create"]
+    assert (checked["actions"], checked["diff"]) == (result["actions"], result["diff"])
+    assert cluster.run(main, wanted)["changed"] is False
+
+
+# Secrets
+
+
+@pytest.mark.parametrize("token", [TOKEN, "an0ther"])
+def test_no_token_in_any_output_or_file(world, token):
+    params = {**PARAMS, "token": token}
+    shown = [world.run(main, params, check=True), world.run(main, params), world.run(main, params)]
+    shown += [world.run(main, {**PARAMS, "servers": 3}), world.files(), world.progress.read_text()]
+    text = json.dumps(shown)
+    assert TOKEN not in text
+    assert token not in text
+
+
+def test_another_token_is_a_difference_told_without_it(cluster):
+    result = cluster.run(main, {**PARAMS, "token": "an0ther"})
+    assert result["differences"] == [
+        {"path": "token", "before": "(another one)", "after": "(the one given)", "class": "recreate"}
+    ]
+    assert "an0ther" not in json.dumps(result)
+
+
+def test_no_value_of_the_environment_in_results_and_record(cluster):
+    shown = [cluster.run(main, PARAMS), cluster.run(main, {**PARAMS, "env": []}), cluster.record()]
+    assert "b$ar" not in json.dumps(shown)
+
+
+def test_a_token_that_k3d_lets_slip_is_masked(cluster):
+    cluster.set(**stopped_world())
+    cluster.fail("k3d cluster start", f"FATA[0000] node says {TOKEN} and dies\n")
+    result = cluster.run(main, PARAMS)
+    assert "node says ******** and dies" in result["msg"]
+    assert TOKEN not in json.dumps(result) + cluster.progress.read_text()
+
+
+def test_a_broken_answer_is_not_shown(cluster):
+    cluster.set(answers={"k3d cluster list": {"rc": 0, "stdout": f'[{{"env": "K3S_TOKEN={TOKEN}"'}})
+    result = cluster.run(main, PARAMS)
+    assert '"k3d cluster list" did not print JSON' in result["msg"]
+    assert TOKEN not in json.dumps(result)
+
+
+# A probe that fails
+
+
+@pytest.mark.parametrize(
+    ("probe", "state", "check"),
+    [
+        ("k3d cluster list", "present", False),
+        ("docker ps", "present", False),
+        ("docker container inspect", "absent", False),
+        ("k3d cluster list", "absent", True),
+    ],
+)
+def test_what_cannot_be_known_is_not_touched(cluster, probe, state, check):
+    cluster.fail(probe, "FATA[0000] docker: it broke\n")
+    before = cluster.files()
+    result = cluster.run(main, {**PARAMS, "state": state, "recreate": "if_needed"}, check=check)
+    assert "it broke" in result["msg"]
+    assert cluster.writes == []
+    assert cluster.files() == before
+
+
+# Half-made clusters, and clusters of others
+
+
+def test_a_killed_creation_is_replaced_without_permission(world):
+    killed = recorded("k3d/list-killed-create.json")
+    container = copy.deepcopy(CONTAINERS[0])
+    balancer = copy.deepcopy(CONTAINERS[1])
+    container["Name"], balancer["Name"] = "/k3d-half-server-0", "/k3d-half-serverlb"
+    container["Config"]["Labels"]["k3d.cluster"] = balancer["Config"]["Labels"]["k3d.cluster"] = "half"
+    world.set(clusters=killed, containers=[container, balancer], diff=["C /etc"])
+    created = json.loads(json.dumps([RUNNING, CONTAINERS]).replace("k3d-fix", "k3d-half").replace('"fix"', '"half"'))
+    world.set(created_clusters=created[0], created=created[1])
+    params = {**PARAMS, "name": "half"}
+    checked = world.run(main, params, check=True)
+    assert checked["diff"]["before"]["state"] == "half-made"
+    assert world.writes == []
+    assert world.run(main, params)["actions"] == checked["actions"]
+    assert [call[2] for call in world.writes] == ["delete", "create"]
+
+
+@pytest.mark.parametrize("state", ["present", "absent", "started", "stopped"])
+def test_a_cluster_of_somebody_else_is_refused(world, state):
+    world.set(clusters=RUNNING, containers=CONTAINERS, diff=["A /output", "A /output/kubeconfig.yaml"])
+    result = world.run(main, {**PARAMS, "state": state, "recreate": "if_needed"})
+    assert "it was not made by this module" in result["msg"]
+    assert world.writes == []
+
+
+def test_a_replaced_load_balancer_does_not_make_it_foreign(cluster):
+    containers = copy.deepcopy(CONTAINERS)
+    containers[1]["Id"] = "f" * 64
+    cluster.set(containers=containers)
+    assert cluster.run(main, PARAMS)["changed"] is False
+
+
+# Deletion
+
+
+def test_deletes_exactly_this_cluster(cluster):
+    params = {"name": "fix", "state": "absent"}
+    checked = cluster.run(main, params, check=True)
+    assert cluster.writes == []
+    result = cluster.run(main, params)
+    assert checked == result
+    assert result["actions"] == ['delete the k3d cluster "fix"']
+    call = cluster.call("k3d", "cluster", "delete")
+    assert call["argv"] == ["k3d", "cluster", "delete", "fix"]
+    # Otherwise k3d would take it out of the default kubeconfig.
+    assert call["env"]["KUBECONFIG"].startswith(f"{cluster.directory}/.work-")
+    assert set(cluster.files()) == {".k3d-fix.lock"}
+    assert cluster.run(main, params)["changed"] is False
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("params", "sentence"),
+    [
+        ({"image": "latest"}, 'image is "latest", a release channel'),
+        ({"image": "+v1.36"}, "give a full reference"),
+        ({"image": None}, "image is empty"),
+        ({"api_host": "::1"}, 'api_host is "::1"; give an IPv4 address'),
+        ({"api_port": -1}, "api_port is -1"),
+        ({"servers": 0}, "servers is 0"),
+        ({"agents": -1}, "agents is -1"),
+        ({"timeout": 0}, "timeout is 0"),
+        ({"ports": [{"host_port": 0, "node_port": 80}]}, "ports[0].host_port is 0; give a port from 1"),
+        ({"ports": [{"host_port": 80, "node_port": 99999}]}, "ports[0].node_port is 99999"),
+        (
+            {"load_balancer": False, "ports": [{"host_port": 80, "node_port": 80, "node_filters": ["server:0"]}]},
+            "end every filter in :direct",
+        ),
+        ({"volumes": [{"source": "/a", "destination": "data"}]}, 'volumes[0].destination is "data"'),
+        ({"volumes": [{"source": "a/b", "destination": "/data"}]}, 'volumes[0].source is "a/b"'),
+        ({"runtime_labels": [{"name": "k3d.role", "value": "x"}]}, "belongs to k3d; choose another name"),
+        ({"env": [{"name": "A", "value": "x", "node_filters": ["agent:0"]}]}, "names node 0, but there are 0"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_asked(world, params, sentence):
+    result = world.run(main, {**PARAMS, **params})
+    assert sentence in result["msg"]
+    assert world.calls == []

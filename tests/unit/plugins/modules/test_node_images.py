@@ -1,0 +1,310 @@
+# Copyright (c) 2026, luckyplans contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.luckyplans.platform.plugins.modules import node_images
+
+FAKE = Path(__file__).parents[2] / "fixtures" / "images" / "fake_docker.py"
+SPEC = importlib.util.spec_from_file_location("fake_docker", FAKE)
+fake_docker = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(fake_docker)
+
+BASE = b"base" * 300_000
+LIBRARY = b"library" * 20_000
+CODE = b"code" * 10
+WEB = "luckyplans/web:c-1"
+API = "luckyplans/api-gateway:c-1"
+WEB_NAME = f"docker.io/{WEB}"
+API_NAME = f"docker.io/{API}"
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Two images that share their base, and a node without any."""
+    world = fake_docker.World(tmp_path / "world")
+    world.put_program(tmp_path / "bin")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    world.image(WEB, [BASE, LIBRARY, CODE])
+    world.image(API, [BASE, CODE + b"api"])
+    world.node("lp-a")
+    return world
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Any:
+    """Run the module and return what it printed."""
+
+    def call(*images: Any, check: bool = False, **options: Any) -> dict[str, Any]:
+        given = {"engine": "kind", "cluster": "lp", "images": list(images or (WEB, API)), **options}
+        capsys.readouterr()
+        with (
+            patch_module_args({**given, "_ansible_check_mode": check, "_ansible_diff": True}),
+            pytest.raises(SystemExit),
+        ):
+            node_images.main()
+        return json.loads(capsys.readouterr().out)
+
+    return call
+
+
+def by_node(result: dict[str, Any]) -> dict[str, Any]:
+    return {node["name"]: node for node in result["nodes"]}
+
+
+LAYOUTS = ["oci", "legacy", "containerd"]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_brings_what_is_missing_proves_it_and_then_has_nothing_to_do(
+    world: Any, run: Any, layout: str, tmp_path: Path
+) -> None:
+    world.set(layout=layout)
+    world.node("lp-b")
+    options = {"cache_file": str(tmp_path / "cache" / "manifests.json")}
+    first = run(**options)
+    assert first["changed"] is True
+    assert first["actions"] == [
+        f"import {name} into {node}" for node in ("lp-a", "lp-b") for name in (WEB_NAME, API_NAME)
+    ]
+    for node in ("lp-a", "lp-b"):
+        assert set(world.node_images(node)) == {WEB_NAME, API_NAME}
+        assert {image["label"] for image in world.node_images(node).values()} == {"io.cri-containerd.pinned=pinned"}
+        assert by_node(first)[node]["moved"] == [WEB_NAME, API_NAME]
+        assert not by_node(first)[node]["repaired"]
+    assert len(world.calls("save")) == 1, "one save for all images"
+
+    second = run(**options)
+    assert second["changed"] is False
+    assert second["actions"] == []
+    assert [node["had"] for node in second["nodes"]] == [[WEB_NAME, API_NAME]] * 2
+    assert [node["bytes"] for node in second["nodes"]] == [0, 0]
+    assert len(world.calls("save")) == 1
+    assert not world.calls("content", "get"), "what the import taught need not be asked again"
+
+    world.image(WEB, [BASE, LIBRARY, CODE + b"edited"])
+    third = run(**options)
+    assert third["actions"] == [f"import {WEB_NAME} into lp-a", f"import {WEB_NAME} into lp-b"]
+    for node in third["nodes"]:
+        assert node["had"] == [API_NAME]
+        assert node["moved"] == [WEB_NAME]
+        assert 0 < node["bytes"] < 20_000
+        assert not node["repaired"]
+    assert [call[1:] for call in world.calls("save")][-1] == [WEB]
+
+    os.unlink(options["cache_file"])
+    assert run()["changed"] is False
+    assert world.calls("content", "get"), "without a memory the node is asked"
+
+
+def test_dockers_own_content_store_is_read_where_it_can_be(world: Any, run: Any) -> None:
+    world.set(layout="containerd", readable=True)
+    assert run()["changed"] is True
+    world.image(WEB, [BASE, LIBRARY, b"edited"])
+    result = run()
+    assert result["actions"] == [f"import {WEB_NAME} into lp-a"]
+    assert result["nodes"][0]["bytes"] < 20_000
+    assert not result["nodes"][0]["repaired"]
+    assert run()["changed"] is False
+    assert not world.calls("save"), "docker save is slow there"
+
+
+def test_a_content_store_with_a_hole_is_left_alone(world: Any, run: Any) -> None:
+    world.set(layout="containerd", readable=True)
+    whole = world.path(fake_docker.STORE, fake_docker.sha(LIBRARY)[7:])
+    os.rename(whole, f"{whole}.away")
+    result = run(WEB)
+    assert result["failed"] is True
+    assert len(world.calls("save")) == 1, "docker save has the last word on what Docker has"
+    os.rename(f"{whole}.away", whole)
+    assert run(WEB)["changed"] is True
+
+
+def test_a_node_gets_no_layers_of_images_that_only_other_nodes_need(world: Any, run: Any) -> None:
+    world.image("luckyplans/other:1", [b"other" * 100_000])
+    run("luckyplans/other:1")
+    world.node("lp-c")
+    result = by_node(run(WEB, "luckyplans/other:1"))
+    assert result["lp-a"]["moved"] == [WEB_NAME]
+    assert result["lp-c"]["moved"] == [WEB_NAME, "docker.io/luckyplans/other:1"]
+    # A node may lose the packed layers of what it has unpacked; they are not sent for the sake of another node.
+    os.unlink(world.store("lp-a", fake_docker.sha(b"other" * 100_000)))
+    world.node("lp-d")
+    world.image(WEB, [b"edited"])
+    assert by_node(run(WEB, "luckyplans/other:1"))["lp-a"]["bytes"] < 100_000
+
+
+def test_check_mode_predicts_the_same_actions_and_moves_nothing(world: Any, run: Any) -> None:
+    predicted = run(check=True)
+    assert not world.calls("save")
+    assert not world.calls("import")
+    done = run()
+    assert predicted["actions"] == done["actions"]
+    assert predicted["changed"] is done["changed"] is True
+    assert predicted["diff"] == done["diff"]
+    assert done["diff"]["before"] == ""
+    assert done["diff"]["after"].splitlines()[0] == f"lp-a: {API_NAME}"
+    assert run(check=True)["changed"] is False
+
+
+def test_an_image_under_another_name_is_imported_under_the_name_asked_for(world: Any, run: Any) -> None:
+    world.image("luckyplans-packages/redis:7-abc", [BASE, b"redis"])
+    item = {"name": "redis:7-alpine", "source": "luckyplans-packages/redis:7-abc"}
+    assert run(item)["changed"] is True
+    assert set(world.node_images("lp-a")) == {"docker.io/library/redis:7-alpine"}
+    assert run(item)["changed"] is False
+
+
+def test_a_wrong_digest_after_the_import_is_repaired_with_everything(world: Any, run: Any) -> None:
+    world.node("lp-odd", hollow=1)
+    result = by_node(run(WEB))
+    assert result["lp-odd"]["repaired"] is True
+    assert result["lp-odd"]["error"] == ""
+    assert result["lp-a"]["repaired"] is False
+    imports = world.calls("exec", "id-lp-odd", "import")
+    assert ["--no-unpack" in call for call in imports] == [False, True]
+
+
+def test_layers_that_vanish_before_the_import_are_sent_after_all(world: Any, run: Any) -> None:
+    world.node("lp-b")
+    run(WEB)
+    node = world.read_node("lp-a")
+    world.write_node("lp-a", {**node, "lossy": True})
+    world.image(WEB, [BASE, LIBRARY, b"edited"])
+    result = by_node(run(WEB))
+    assert result["lp-a"]["repaired"] is True
+    assert result["lp-a"]["error"] == ""
+    assert result["lp-a"]["bytes"] > len(BASE)
+    assert result["lp-b"]["bytes"] < 20_000
+
+
+def test_an_import_that_never_stands_the_proof_is_an_error_with_the_last_words(world: Any, run: Any) -> None:
+    world.node("lp-odd", refuse=9)
+    result = run(WEB)
+    assert result["failed"] is True
+    assert "node lp-odd does not have docker.io/luckyplans/web:c-1 after two imports" in result["msg"]
+    assert "operation not permitted" in result["msg"]
+    assert by_node(result)["lp-a"]["error"] == ""
+    assert WEB_NAME in world.node_images("lp-a")
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ({"state": "exited"}, "Node lp-c is exited, not running; start it with 'docker start lp-c'"),
+        ({"state": "paused"}, "Node lp-c is paused"),
+        ({"deaf": True}, "Node lp-c cannot be asked for its images"),
+    ],
+)
+def test_a_node_that_is_down_is_named_and_the_others_are_served(
+    world: Any, run: Any, fault: dict[str, Any], words: str
+) -> None:
+    world.node("lp-c", **fault)
+    result = run(WEB)
+    assert result["failed"] is True
+    assert words in result["msg"]
+    assert result["actions"] == [f"import {WEB_NAME} into lp-a"]
+    assert WEB_NAME in world.node_images("lp-a")
+    assert by_node(result)["lp-c"]["moved"] == []
+
+
+def test_an_image_that_docker_lacks_ends_it_before_anything_moves(world: Any, run: Any) -> None:
+    result = run(WEB, "luckyplans/nobody:c-1")
+    assert result["failed"] is True
+    assert result["msg"] == "Docker has no image luckyplans/nobody:c-1; build or load it and run again."
+    assert not world.calls("import")
+    assert not world.calls("save")
+
+
+def test_an_unreachable_docker_is_an_error_and_not_an_absent_image(world: Any, run: Any) -> None:
+    world.set(down=True)
+    result = run(WEB)
+    assert result["failed"] is True
+    assert "Docker does not answer: Cannot connect to the Docker daemon" in result["msg"]
+
+
+def test_a_missing_docker_program_is_named(world: Any, run: Any) -> None:
+    assert "The program '/nowhere/docker' was not found" in run(WEB, docker="/nowhere/docker")["msg"]
+
+
+def test_a_cluster_without_nodes_is_an_error(world: Any, run: Any) -> None:
+    assert "no node of the kind cluster 'other'" in run(WEB, cluster="other")["msg"]
+    assert "no node of the k3d cluster 'lp'" in run(WEB, engine="k3d")["msg"]
+
+
+def test_k3d_nodes_are_its_servers_and_agents(world: Any, run: Any) -> None:
+    world.node("k3d-lp-server-0", engine="k3d", role="server")
+    world.node("k3d-lp-agent-0", engine="k3d", role="agent")
+    world.node("k3d-lp-serverlb", engine="k3d", role="loadbalancer", state="exited")
+    result = run(WEB, engine="k3d")
+    assert [node["name"] for node in result["nodes"]] == ["k3d-lp-agent-0", "k3d-lp-server-0"]
+    assert not result.get("failed")
+
+
+def test_the_load_balancer_of_kind_is_no_node(world: Any, run: Any) -> None:
+    world.node("lp-external-load-balancer", role="external-load-balancer")
+    assert [node["name"] for node in run(WEB)["nodes"]] == ["lp-a"]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS[::2])
+def test_a_save_that_breaks_off_is_an_error_with_its_reason(world: Any, run: Any, layout: str) -> None:
+    world.set(cut=True, layout=layout)
+    result = run(WEB)
+    assert result["failed"] is True
+    assert "'docker save' failed: Error response from daemon: no space left on device" in result["msg"]
+    assert world.node_images("lp-a") == {}
+
+
+def test_a_node_that_takes_nothing_is_given_up(world: Any, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.image("luckyplans/big:1", [os.urandom(1 << 20) for _turn in range(24)])
+    world.node("lp-slow", stall=9)
+    monkeypatch.setattr("ansible_collections.luckyplans.platform.plugins.module_utils._nodes._STALL", 1.0)
+    result = run("luckyplans/big:1")
+    assert result["failed"] is True
+    assert (
+        "node lp-slow does not have docker.io/luckyplans/big:1 after two imports (it took no data for 1 s)"
+        in (result["msg"])
+    )
+    assert by_node(result)["lp-a"]["error"] == ""
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        (["redis"], "'redis' has no tag"),
+        (["localhost:5000/redis"], "has no tag"),
+        (["redis@sha256:" + "a" * 64], "is named by a digest"),
+        (["redis:7@sha256:" + "a" * 64], "is named by a digest"),
+        (["Redis:7"], "not a valid image reference"),
+        ([{"source": WEB}], "write a reference, or a dictionary of name and source"),
+        ([{"name": WEB, "from": API}], "write a reference, or a dictionary of name and source"),
+        ([7], "write a reference, or a dictionary of name and source"),
+        ([WEB, {"name": WEB_NAME, "source": API}], "keep one of them"),
+    ],
+)
+def test_images_that_cannot_be_served_are_refused_in_a_sentence(
+    world: Any, run: Any, images: list[Any], words: str
+) -> None:
+    result = run(*images)
+    assert result["failed"] is True
+    assert words in result["msg"]
+    assert not world.calls()
+
+
+def test_an_image_asked_for_twice_is_moved_once(world: Any, run: Any) -> None:
+    assert run(WEB, {"name": WEB})["actions"] == [f"import {WEB_NAME} into lp-a"]
+
+
+def test_no_images_is_no_work(world: Any, run: Any) -> None:
+    result = run(images=[])
+    assert result["changed"] is False
+    assert result["actions"] == []
