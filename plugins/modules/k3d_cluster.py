@@ -13,7 +13,7 @@ description:
   - Creates, compares, starts, stops and deletes one k3d cluster on Docker.
   - Nothing is deleted or created anew unless O(recreate) allows it.
 author:
-  - luckyplans contributors (@takeshi-su57)
+  - luckyplans contributors (@luckyplans)
 requirements:
   - k3d >= 5.9.0
   - docker, with a running engine

@@ -13,7 +13,7 @@ description:
   - Creates, compares, starts, stops and deletes one kind cluster on Docker, with one control plane node.
   - Nothing is deleted or created anew unless O(recreate) allows it.
 author:
-  - luckyplans contributors (@takeshi-su57)
+  - luckyplans contributors (@luckyplans)
 requirements:
   - kind >= 0.33.0
   - docker, with a running engine

@@ -16,7 +16,7 @@ description:
     files, of its entry in the lock file, of the recipes it needs and of the architecture.
   - Recipes that do not depend on each other are built two at a time.
 author:
-  - luckyplans contributors (@takeshi-su57)
+  - luckyplans contributors (@luckyplans)
 requirements:
   - PyYAML
   - docker, with a running engine, for recipes that make images
