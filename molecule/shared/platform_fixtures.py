@@ -27,7 +27,9 @@ class Platform:
         self.name = f"lp-{scenario.replace('_', '-')}"
         self.state_dir = self.root / ".cache/molecule/state"
         self.cluster_dir = self.state_dir / "clusters" / self.name
-        self.kubeconfig = self.cluster_dir / "kubeconfig"
+        # of a cluster that was there before, or of ours
+        given = self.work_dir / "kubeconfig"
+        self.kubeconfig = given if given.exists() else self.cluster_dir / "kubeconfig"
         self.url = f"http://localhost:{HTTP_PORT}"
 
     def kubectl(self, *arguments: str) -> str:

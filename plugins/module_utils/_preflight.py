@@ -303,6 +303,23 @@ def check_mirror(url: str) -> list[Finding]:
     return []
 
 
+def check_registry(registry: str, engine: str, deploy: str) -> list[Finding]:
+    subject = "platform_registry"
+    if not registry:
+        if engine != "existing" or deploy != "helm":
+            return []
+        text = "is empty, and an existing cluster gets the application's images from a registry"
+        return [error(subject, registry, text, "for example platform_registry: registry.example.org/team")]
+    part = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+    if not re.fullmatch(rf"[a-z0-9][a-z0-9.-]*(:[0-9]{{1,5}})?(/{part})+", registry):
+        text = "is not the name of a registry with a path, in small letters and without https://"
+        return [error(subject, registry, text, "for example platform_registry: registry.example.org/team")]
+    if engine != "existing":
+        text = f"is not used: images go straight into the nodes of a {engine} cluster"
+        return [warning(subject, registry, text, "remove it, or platform_cluster_engine: existing")]
+    return []
+
+
 def check_directory(subject: str, path: str) -> list[Finding]:
     """A directory that we shall write to: it or its nearest existing parent must allow that."""
     if not os.path.isabs(os.path.expanduser(path)):
@@ -651,11 +668,11 @@ def choose_context(
         remedy = "give the cluster's kubeconfig file on this host"
         return full, context, [error("platform_kubeconfig", kubeconfig, f"cannot be read: {exc.strerror}", remedy)]
     if not context:
+        # Whatever a person looked at last must not become the target of a run.
         match = re.search(r"^\s*\"?current-context\"?:\s*\"?([^\"\s,]+)\"?", text, re.MULTILINE)
-        context = match.group(1) if match else ""
-    if not context:
-        text = f"is empty, and {full} has no current context"
-        remedy = f"see kubectl --kubeconfig {full} config get-contexts"
+        current = f"; its current one is {match.group(1)}" if match else ""
+        text = f"is empty, and which cluster of {full} is meant has to be said{current}"
+        remedy = f"name one of: kubectl --kubeconfig {full} config get-contexts -o name"
         return full, "", [error("platform_kubeconfig_context", context, text, remedy)]
     return full, context, []
 
@@ -965,6 +982,7 @@ def examine(
     found += check_tls(inputs["tls"], inputs["domain"], inputs["environment"], inputs["http_port"], source)
     found += check_environment(inputs["environment"], expected_environment, source, inputs["deploy"])
     found += mirror_findings + ca_findings
+    found += check_registry(inputs["registry"], engine, inputs["deploy"])
     found += check_directory("platform_state_dir", inputs["state_dir"])
     found += check_directory("platform_cache_dir", inputs["cache_dir"])
     chart_dir, chart_findings = check_source_dir(inputs["source_dir"])
@@ -1005,6 +1023,7 @@ def examine(
         extra_ca_file=full_path(inputs["extra_ca_file"]) if inputs["extra_ca_file"] else "",
         kubeconfig=kubeconfig,
         record=record,
+        root=host.root,
         source=source,
         source_dir=full_path(inputs["source_dir"]),
         source_reason=source_reason,

@@ -41,6 +41,19 @@ options:
     description: What stands before the name of an image.
     type: str
     default: luckyplans
+  registry:
+    description:
+      - Registry and path that the cluster pulls from, such as V(registry.example.org/team); it takes the place of
+        O(name_prefix). Empty where images go straight into the nodes.
+      - RV(values) then says so as C(image.registry) and C(image.owner).
+    type: str
+    default: ""
+  mirror:
+    description:
+      - Whether the images that nobody builds have to be in O(registry) too, for a cluster that cannot get them elsewhere.
+        They are those that the chart's values name as C(<component>.image.repository).
+    type: bool
+    default: false
   platform:
     description: What the images are built for.
     type: str
@@ -152,6 +165,12 @@ base_images:
   returned: success
   type: list
   elements: str
+mirrored:
+  description: With O(mirror), the images that nobody builds, and what each has to be called in O(registry).
+  returned: success
+  type: list
+  elements: dict
+  sample: [{source: "redis:7-alpine", image: "registry.example.org/team/redis:7-alpine"}]
 needs_frontend:
   description: Whether a Dockerfile asks for a frontend image with a C(# syntax=) line.
   returned: success
@@ -325,6 +344,26 @@ def write_if_new(path: str, text: str) -> None:
         raise PlanError(f"{path} cannot be written: {error.strerror}; name another work_dir") from error
 
 
+def located(registry: str) -> dict[str, Any]:
+    """Chart values that say where the images are."""
+    host, _slash, owner = registry.partition("/")
+    return {"image": {"registry": host, "owner": owner}} if registry else {}
+
+
+def mirrored(values: Mapping[str, Any], registry: str) -> tuple[list[dict[str, str]], dict[str, Any]]:
+    """The images that the values name in full, by the names they get in the registry, and the values that say so."""
+    images, moved = [], {}
+    for component in sorted(values):
+        repository = look_up(values, component, "image", "repository")
+        if repository:
+            tag = look_up(values, component, "image", "tag") or "latest"
+            place = f"{registry}/{str(repository).rsplit('/', 1)[-1]}"
+            images.append({"source": f"{repository}:{tag}", "image": f"{place}:{tag}"})
+            # the registry gives a pushed image a digest of its own
+            moved[component] = {"image": {"repository": place, "digest": ""}}
+    return images, moved
+
+
 def plan(params: Mapping[str, Any], docker: Docker) -> dict[str, Any]:
     source_dir, chart_dir = os.path.abspath(params["source_dir"]), os.path.abspath(params["chart_dir"])
     names = find_apps(source_dir)
@@ -340,9 +379,10 @@ def plan(params: Mapping[str, Any], docker: Docker) -> dict[str, Any]:
     hashes = {app.name: app.hash(tree, bases, params["platform"]) for app in apps}
     tree.save()
     tags = {app.name: f"c-{hashes[app.name][:16]}" for app in apps}
-    images = {app.name: f"{params['name_prefix']}/{app.name}" for app in apps}
+    images = {app.name: f"{params['registry'] or params['name_prefix']}/{app.name}" for app in apps}
     found = docker.images([f"{images[app.name]}:{tags[app.name]}" for app in apps])
     work_dir = params["work_dir"] if params["builtin_frontend"] else None
+    others, moved = mirrored(values, params["registry"]) if params["registry"] and params["mirror"] else ([], {})
 
     def present(app: App) -> bool:
         record = found.get(f"{images[app.name]}:{tags[app.name]}", {})
@@ -367,7 +407,12 @@ def plan(params: Mapping[str, Any], docker: Docker) -> dict[str, Any]:
             }
             for app in apps
         ],
-        "values": {app.key: {"image": {"tag": tags[app.name]}} for app in apps},
+        "values": {
+            **located(params["registry"]),
+            **moved,
+            **{app.key: {"image": {"tag": tags[app.name]}} for app in apps},
+        },
+        "mirrored": others,
         "base_images": base_images,
         "needs_frontend": any(app.parsed.syntax for app in apps),
     }
@@ -381,6 +426,8 @@ def main() -> None:
             "values": {"type": "dict", "default": {}},
             "values_files": {"type": "list", "elements": "path"},
             "name_prefix": {"type": "str", "default": "luckyplans"},
+            "registry": {"type": "str", "default": ""},
+            "mirror": {"type": "bool", "default": False},
             "platform": {"type": "str", "default": "linux/amd64"},
             "cache_file": {"type": "path"},
             "builtin_frontend": {"type": "bool", "default": False},

@@ -44,6 +44,11 @@ options:
     description: The query whose answer must hold data and no errors.
     type: str
     default: "{ health }"
+  namespaces:
+    description: Where to look in a cluster that was there before; what else runs there is not judged.
+    type: list
+    elements: str
+    default: [luckyplans, traefik]
   timeout:
     description: Seconds that one question may take.
     type: int
@@ -180,20 +185,27 @@ def look(module: AnsibleModule) -> list[dict[str, str]]:
     path = os.path.join(parameters["cluster_dir"], "record.json")
     with open(path, encoding="utf-8") as file:
         try:
-            engine = json.load(file)["engine"]
+            record = json.load(file)
+            engine = record["engine"]
         except (ValueError, KeyError, TypeError):
             return [check(f"cluster {parameters['cluster']}", None, f"{path} does not say what it was made with")]
     looker = Looker(module)
     if engine in LABELS and not looker.containers(engine, parameters["cluster"]):
         return looker.checks
-    kubeconfig = f"--kubeconfig={parameters['cluster_dir']}/kubeconfig"
-    kubectl = [f"{parameters['bin_dir']}/kubectl", kubeconfig, f"--request-timeout={parameters['timeout']}s", "get", "-o", "json"]
+    kubeconfig = f"--kubeconfig={record.get('kubeconfig') or parameters['cluster_dir'] + '/kubeconfig'}"
+    context = record.get("context", "")
+    kubectl = [f"{parameters['bin_dir']}/kubectl", kubeconfig, f"--context={context}", f"--request-timeout={parameters['timeout']}s", "get", "-o", "json"]
+    helm = [f"{parameters['bin_dir']}/helm", kubeconfig, f"--kube-context={context}", "list", "--output", "json"]
     nodes = looker.ask("nodes", [*kubectl, "nodes"])
     looker.checks += nodes_of(nodes) if nodes else []
-    workloads = looker.ask("workloads", [*kubectl, "--all-namespaces", "deployments,statefulsets,daemonsets"])
-    looker.checks += workloads_of(workloads) if workloads else []
-    releases = looker.ask("releases", [f"{parameters['bin_dir']}/helm", kubeconfig, "list", "--all-namespaces", "--output", "json"])
-    looker.checks += releases_of(releases) if releases else []
+    # what else runs in a cluster that was there before is not ours to judge
+    places = ["--all-namespaces"] if engine in LABELS else [f"--namespace={name}" for name in parameters["namespaces"]]
+    for place in places:
+        workloads = looker.ask("workloads", [*kubectl, place, "deployments,statefulsets,daemonsets"])
+        looker.checks += workloads_of(workloads) if workloads else []
+    for place in places:
+        releases = looker.ask("releases", [*helm, place])
+        looker.checks += releases_of(releases) if releases else []
     looker.checks.append(health_of(parameters["health_url"], parameters["health_query"], parameters["timeout"]))
     return looker.checks
 
@@ -205,6 +217,7 @@ def main() -> None:
         "bin_dir": {"type": "path", "required": True},
         "health_url": {"type": "str", "required": True},
         "health_query": {"type": "str", "default": "{ health }"},
+        "namespaces": {"type": "list", "elements": "str", "default": ["luckyplans", "traefik"]},
         "timeout": {"type": "int", "default": 10},
     }, supports_check_mode=True)
     try:

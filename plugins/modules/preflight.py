@@ -70,7 +70,11 @@ options:
         type: str
         required: true
       kubeconfig_context:
-        description: Context in O(platform.kubeconfig); when empty its current one.
+        description: Context in O(platform.kubeconfig).
+        type: str
+        required: true
+      registry:
+        description: Registry and path that an existing cluster gets images from, or empty.
         type: str
         required: true
       http_port:
@@ -157,6 +161,7 @@ EXAMPLES = r"""
       cluster_name: luckyplans
       kubeconfig: ""
       kubeconfig_context: ""
+      registry: ""
       http_port: 80
       https_port: 443
       api_port: 0
@@ -216,6 +221,7 @@ PLATFORM_SPEC = {
     "cluster_name": {"type": "str", "required": True},
     "kubeconfig": {"type": "str", "required": True},
     "kubeconfig_context": {"type": "str", "required": True},
+    "registry": {"type": "str", "required": True},
     "http_port": {"type": "int", "required": True},
     "https_port": {"type": "int", "required": True},
     "api_port": {"type": "int", "required": True},

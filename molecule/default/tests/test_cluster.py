@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import struct
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 import yaml
 
 
@@ -61,6 +64,40 @@ def test_own_kubeconfig_of_the_user_is_untouched(platform):
     file = platform.host.file(str(Path.home() / ".kube/config"))
     now = platform.host.check_output("sha1sum %s", file.path).split()[0] if file.exists else ""
     assert now == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root installs services")
+def test_the_host_stops_and_starts_the_cluster(platform):
+    script = str(platform.cluster_dir / "boot")
+    service = f"luckyplans-cluster-{platform.name}"
+    assert any(Path(place).exists() for place in (f"/etc/systemd/system/{service}.service", f"/etc/init.d/{service}"))
+
+    platform.host.check_output("%s stop", script)
+    assert running(platform) == []
+    assert platform.host.run("%s status", script).rc != 0
+
+    platform.host.check_output("%s start", script)
+    assert running(platform) == platform.containers()
+    policies = platform.host.check_output(
+        "docker inspect --format '{{.HostConfig.RestartPolicy.Name}}' " + " ".join(platform.containers())
+    )
+    assert set(policies.split()) == {"no"}
+    wait_for_nodes(platform, time.monotonic() + 120)
+
+
+def wait_for_nodes(platform, deadline: float) -> None:
+    """Until the API answers again, with its rights loaded, and every node has reported since."""
+    kubectl = f"{platform.state_dir}/bin/kubectl --kubeconfig={platform.kubeconfig}"
+    while platform.host.run(f"{kubectl} wait --for=condition=Ready node --all --timeout=5s").rc != 0:
+        assert time.monotonic() < deadline, "the nodes did not become ready again"
+        time.sleep(1)
+
+
+def running(platform) -> list[str]:
+    """Names of the cluster's containers that run."""
+    return platform.host.check_output(
+        "docker ps --filter %s --format '{{.Names}}'", f"name=^(k3d-)?{platform.name}-"
+    ).split()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 
@@ -39,3 +40,8 @@ def test_second_teardown_changes_nothing(platform):
     result = platform.playbook("teardown.yml")
     assert result.rc == 0, result.stdout
     assert re.findall(r"changed=(\d+) .* failed=(\d+)", result.stdout) == [("0", "0")]
+
+
+def test_the_host_no_longer_starts_it(platform):
+    service = f"luckyplans-cluster-{platform.name}"
+    assert not [place for place in (f"/etc/systemd/system/{service}.service", f"/etc/init.d/{service}") if os.path.lexists(place)]

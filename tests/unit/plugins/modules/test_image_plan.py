@@ -94,6 +94,7 @@ def tags(source: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[st
             lambda _self, wanted: {name: value for name, value in (records or {}).items() if name in wanted},
         )
         defaults = {"values": {}, "values_files": None, "name_prefix": "luckyplans", "platform": "linux/amd64"}
+        defaults |= {"registry": "", "mirror": False}
         places = {"cache_file": None, "work_dir": None, "builtin_frontend": False}
         given = {"source_dir": str(source), "chart_dir": str(source / "chart"), **defaults, **places, **options}
         return {build["name"]: build["tag"] for build in image_plan.plan(given, Docker())["builds"]}
@@ -136,6 +137,27 @@ def test_the_plan_of_a_repository(run: Any, source: Path) -> None:
     }
     assert result["base_images"] == ["node:24", "redis:7", "node:24-slim"]
     assert result["needs_frontend"] is True
+
+
+def test_images_of_a_cluster_that_pulls(run: Any) -> None:
+    result = run(registry="registry.example.org/team/a")
+    assert {build["image"] for build in result["builds"]} == {
+        "registry.example.org/team/a/web",
+        "registry.example.org/team/a/api-gateway",
+        "registry.example.org/team/a/service-core",
+    }
+    assert result["values"]["image"] == {"registry": "registry.example.org", "owner": "team/a"}
+    assert result["mirrored"] == []
+
+
+def test_images_that_nobody_builds_are_mirrored_where_asked(run: Any) -> None:
+    values = {"redis": {"image": {"repository": "docker.io/library/redis", "tag": "7-alpine"}}}
+    result = run(registry="localhost:5000/team", mirror=True, values=values)
+    assert result["mirrored"] == [
+        {"source": "docker.io/library/redis:7-alpine", "image": "localhost:5000/team/redis:7-alpine"}
+    ]
+    assert result["values"]["redis"] == {"image": {"repository": "localhost:5000/team/redis", "digest": ""}}
+    assert run(mirror=True, values=values)["mirrored"] == []
 
 
 def test_an_image_is_present_by_tag_and_label(run: Any, world: Any) -> None:

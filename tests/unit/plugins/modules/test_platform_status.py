@@ -185,9 +185,16 @@ def test_cluster_without_containers_is_unhealthy(world: World, run_module: RunMo
 
 
 def test_existing_cluster_has_no_containers_to_look_for(world: World, run_module: RunModule) -> None:
-    world.record('{"engine": "existing"}')
+    world.record('{"engine": "existing", "kubeconfig": "/home/me/config", "context": "staging"}')
     world.tool("docker", "", rc=1)
+    asked = world.folder / "asked"
+    world.script("helm", f'echo "$*" >> {asked}; echo []')
     assert run_module(platform_status, **world.parameters())["verdict"] == "healthy"
+    # what else runs in it is not ours to judge
+    assert asked.read_text().splitlines() == [
+        f"--kubeconfig=/home/me/config --kube-context=staging list --output json --namespace={name}"
+        for name in ("luckyplans", "traefik")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,7 @@ def inputs(tmp_path: Path, app: Path, free_ports: list[int]) -> dict[str, Any]:
         "cluster_name": "luckyplans",
         "kubeconfig": "",
         "kubeconfig_context": "",
+        "registry": "",
         "http_port": free_ports[0],
         "https_port": free_ports[1],
         "api_port": 0,
@@ -167,6 +168,7 @@ def test_good_inputs_have_no_findings_but_the_choice(docker: FakeDocker, inputs:
         "engine_reason": "upstream gives k3d",
         "kubeconfig": f"{state}/clusters/luckyplans/kubeconfig",
         "record": {},
+        "root": os.geteuid() == 0,
         "source_dir": os.path.realpath(inputs["source_dir"]),
         "source_reason": "platform_source is upstream",
         "state_dir": state,
@@ -474,7 +476,8 @@ def test_existing_cluster_with_gitops_needs_no_docker(
     docker.missing()
     config = tmp_path / "config"
     config.write_text("apiVersion: v1\ncurrent-context: staging\n")
-    change = {"cluster_engine": "existing", "kubeconfig": str(config), "deploy": "gitops", "manage_docker": False}
+    place = {"kubeconfig": str(config), "kubeconfig_context": "staging"}
+    change = {"cluster_engine": "existing", **place, "deploy": "gitops", "manage_docker": False}
     findings, resolved = examine({**inputs, **change})
     assert findings == []
     assert (resolved["engine"], resolved["context"]) == ("existing", "staging")
@@ -588,7 +591,8 @@ def test_ports_are_not_looked_at_for_an_existing_cluster(
     docker: FakeDocker, inputs: dict[str, Any], tmp_path: Path
 ) -> None:
     (tmp_path / "config").write_text("current-context: a\n")
-    change = {"cluster_engine": "existing", "kubeconfig": str(tmp_path / "config")}
+    place = {"kubeconfig": str(tmp_path / "config"), "kubeconfig_context": "a"}
+    change = {"cluster_engine": "existing", **place, "registry": "localhost:5000/team"}
     with socket.create_server(("127.0.0.1", inputs["http_port"])):
         findings, _resolved = examine({**inputs, **change})
     assert errors(findings) == []
@@ -784,22 +788,44 @@ def test_choice_of_engine(asked: str, source: str, record: dict, has_k3d: bool, 
 
 
 @pytest.mark.parametrize(
-    ("text", "asked", "context"),
+    ("text", "hint"),
     [
-        ("current-context: staging\n", "", "staging"),
-        ('current-context: "staging"\n', "", "staging"),
-        ('{"kind": "Config",\n "current-context": "staging", "users": []}', "", "staging"),
-        ("current-context: staging\n", "other", "other"),
-        ('current-context: ""\n', "", ""),
-        ("kind: Config\n", "", ""),
+        ("current-context: staging\n", "its current one is staging"),
+        ('current-context: "staging"\n', "its current one is staging"),
+        ('{"kind": "Config",\n "current-context": "staging", "users": []}', "its current one is staging"),
+        ('current-context: ""\n', "has to be said"),
+        ("kind: Config\n", "has to be said"),
     ],
 )
-def test_context_of_an_existing_cluster(tmp_path: Path, text: str, asked: str, context: str) -> None:
+def test_context_of_an_existing_cluster_has_to_be_named(tmp_path: Path, text: str, hint: str) -> None:
     path = tmp_path / "config"
     path.write_text(text)
-    kubeconfig, chosen, findings = lib.choose_context("existing", "a", str(path), asked, "/own")
-    assert (kubeconfig, chosen) == (os.path.realpath(path), context)
-    assert [item.subject for item in findings] == ([] if context else ["platform_kubeconfig_context"])
+    _kubeconfig, chosen, findings = lib.choose_context("existing", "a", str(path), "", "/own")
+    assert chosen == ""
+    assert [(item.subject, item.severity) for item in findings] == [("platform_kubeconfig_context", lib.ERROR)]
+    assert findings[0].message.endswith(hint)
+    assert lib.choose_context("existing", "a", str(path), "other", "/own") == (os.path.realpath(path), "other", [])
+
+
+@pytest.mark.parametrize(
+    ("registry", "engine", "deploy", "severity", "message"),
+    [
+        ("", "k3d", "helm", None, ""),
+        ("", "existing", "gitops", None, ""),
+        ("", "existing", "helm", "error", "from a registry"),
+        ("registry.example.org/team", "existing", "helm", None, ""),
+        ("localhost:5000/a/b", "existing", "helm", None, ""),
+        ("registry.example.org", "existing", "helm", "error", "with a path"),
+        ("https://registry.example.org/team", "existing", "helm", "error", "without https"),
+        ("registry.example.org/Team", "existing", "helm", "error", "small letters"),
+        ("registry.example.org/team/", "existing", "helm", "error", "with a path"),
+        ("registry.example.org/team", "kind", "helm", "warning", "is not used"),
+    ],
+)
+def test_registry(registry: str, engine: str, deploy: str, severity: str | None, message: str) -> None:
+    findings = lib.check_registry(registry, engine, deploy)
+    assert [item.severity for item in findings] == ([severity] if severity else [])
+    assert all(message in item.message and item.remedy for item in findings)
 
 
 @pytest.mark.parametrize(
