@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.luckyplans.platform.plugins.module_utils import _k3d
+from ansible_collections.luckyplans.platform.plugins.module_utils import _k3d_config as options_of
 from ansible_collections.luckyplans.platform.plugins.module_utils._cluster import ClusterError
 from ansible_collections.luckyplans.platform.tests.unit.fixtures.cluster_world import recorded
 
@@ -32,6 +33,14 @@ DEFAULTS: dict[str, Any] = {
     "k3s_extra_args": [],
     "runtime_labels": [],
     "env": [],
+    "files": [],
+    "registries": None,
+    "host_aliases": [],
+    "node_labels": [],
+    "servers_memory": "",
+    "agents_memory": "",
+    "drain_timeout": 120,
+    "delete_volumes": False,
     "subnet": "",
     "token": None,
     "load_balancer": True,
@@ -42,8 +51,25 @@ DEFAULTS: dict[str, Any] = {
 PORT = {"host_ip": "127.0.0.1", "host_port": 8081, "node_port": 80, "protocol": "tcp", "node_filters": []}
 VOLUME = {"source": "/tmp/fixdata", "destination": "/data", "node_filters": ["server:*"]}
 ENTRY = {"name": "A", "value": "x$y", "node_filters": []}
+FOO = {"name": "FOO", "value": "bar", "node_filters": []}
+REGISTRY = {"name": "reg", "host_ip": "127.0.0.1", "host_port": 5000, "image": "", "volumes": [], "proxy": None}
+SPEC_LABEL = {
+    "label": f"{options_of.SPEC_LABEL}={options_of.traceless_hash(DEFAULTS)}",
+    "nodeFilters": ["server:*"],
+}
 #: The options that the recorded cluster "fix" was made with, as far as they can be read from outside.
-RECORDED = {**DEFAULTS, "ports": [PORT], "volumes": [VOLUME]}
+RECORDED = {
+    **DEFAULTS,
+    "ports": [PORT],
+    "volumes": [VOLUME],
+    "k3s_extra_args": [{"arg": "--disable=traefik", "node_filters": []}],
+    "env": [{"name": "FOO", "value": "bar", "node_filters": ["server:*"]}],
+}
+IMAGE_ENV = [
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "KUBECONFIG=/etc/rancher/k3s/k3s.yaml",
+    "CONTAINERD_NAMESPACE=k8s.io",
+]
 
 
 def containers_of(cluster: dict[str, Any]) -> list[dict[str, Any]]:
@@ -59,11 +85,11 @@ def containers_of(cluster: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def options(**changes: Any) -> dict[str, Any]:
-    return _k3d.defaulted({**DEFAULTS, **changes})
+    return options_of.defaulted({**DEFAULTS, **changes})
 
 
 def document(**changes: Any) -> dict[str, Any]:
-    return _k3d.config(options(**changes))
+    return options_of.config(options(**changes))
 
 
 # Config
@@ -85,7 +111,7 @@ def test_config_of_the_defaults():
             "k3d": {"wait": True, "timeout": "90s", "disableLoadbalancer": False, "disableRollback": True},
             "k3s": {"extraArgs": []},
             "kubeconfig": {"updateDefaultKubeconfig": False, "switchCurrentContext": False},
-            "runtime": {"labels": []},
+            "runtime": {"labels": [SPEC_LABEL]},
         },
     }
 
@@ -124,7 +150,61 @@ def test_config_of_the_defaults():
         (
             {"runtime_labels": [ENTRY]},
             ("options", "runtime", "labels"),
-            [{"label": "A=x$y", "nodeFilters": ["server:*"]}],
+            [{"label": "A=x$y", "nodeFilters": ["server:*"]}, SPEC_LABEL],
+        ),
+        ({"servers_memory": "1g"}, ("options", "runtime", "serversMemory"), "1g"),
+        ({"agents_memory": "512m"}, ("options", "runtime", "agentsMemory"), "512m"),
+        (
+            {"node_labels": [ENTRY]},
+            ("options", "k3s", "nodeLabels"),
+            [{"label": "A=x$y", "nodeFilters": ["server:*", "agent:*"]}],
+        ),
+        (
+            {"files": [{"source": "/a/b", "destination": "k3s-manifests/x.yaml", "node_filters": []}]},
+            ("files",),
+            [
+                {
+                    "source": "file-0",
+                    "destination": "k3s-manifests/x.yaml",
+                    "description": "files[0]",
+                    "nodeFilters": ["server:*", "agent:*"],
+                }
+            ],
+        ),
+        (
+            {"registries": {"create": REGISTRY, "use": ["k3d-a:5000"], "config": "mirrors:\n"}},
+            ("registries",),
+            {
+                "create": {"name": "reg", "host": "127.0.0.1", "hostPort": "5000"},
+                "use": ["k3d-a:5000"],
+                "config": "mirrors:\n",
+            },
+        ),
+        (
+            {
+                "registries": {
+                    "create": {
+                        **REGISTRY,
+                        "host_port": 0,
+                        "image": "registry:2",
+                        "volumes": ["/srv/r:/var/lib/registry"],
+                        "proxy": {"remote_url": "https://r", "username": "u", "password": "p"},
+                    }
+                }
+            },
+            ("registries", "create"),
+            {
+                "name": "reg",
+                "host": "127.0.0.1",
+                "image": "registry:2",
+                "volumes": ["/srv/r:/var/lib/registry"],
+                "proxy": {"remoteURL": "https://r", "username": "u", "password": "p"},
+            },
+        ),
+        (
+            {"host_aliases": [{"ip": "10.0.0.1", "hostnames": ["a", "b"]}]},
+            ("hostAliases",),
+            [{"ip": "10.0.0.1", "hostnames": ["a", "b"]}],
         ),
         (
             {"k3s_extra_args": [{"arg": "--disable=traefik", "node_filters": []}]},
@@ -147,7 +227,7 @@ def test_config_of_every_option(changes, path, value):
 
 def test_a_dollar_survives_the_expansion_by_k3d():
     wanted = document(env=[ENTRY], token="a$b${c}", k3s_extra_args=[{"arg": "--x=ü$HOME", "node_filters": []}])
-    text = _k3d.config_text(wanted)
+    text = options_of.config_text(wanted)
     variables = {"LP_DOLLAR": "$"}
     # What os.ExpandEnv of Go does: both spellings, unknown variables become nothing.
     expanded = re.sub(r"\$\{(\w+)\}|\$(\w+)", lambda match: variables.get(match[1] or match[2], ""), text)
@@ -155,15 +235,15 @@ def test_a_dollar_survives_the_expansion_by_k3d():
 
 
 def test_argv():
-    assert _k3d.create_argv("a", "/w/k3d.yaml") == ["cluster", "create", "a", "--config", "/w/k3d.yaml"]
-    assert _k3d.start_argv("a", 90) == ["cluster", "start", "a", "--wait", "--timeout", "90s"]
+    assert options_of.create_argv("a", "/w/k3d.yaml") == ["cluster", "create", "a", "--config", "/w/k3d.yaml"]
+    assert options_of.start_argv("a", 90) == ["cluster", "start", "a", "--wait", "--timeout", "90s"]
 
 
 def test_environment():
     base = {"PATH": "/bin", "K3D_IMAGE": "x", "K3D_TOKEN": "y", "K3D_IMAGE_TOOLS": "z", "KUBECONFIG": "k"}
-    assert _k3d.environment(base, DEFAULTS) == {"PATH": "/bin", "LP_DOLLAR": "$"}
+    assert options_of.environment(base, DEFAULTS) == {"PATH": "/bin", "LP_DOLLAR": "$"}
     images = {**DEFAULTS, "tools_image": "t:1", "load_balancer_image": "l:1"}
-    assert _k3d.environment(base, images) == {
+    assert options_of.environment(base, images) == {
         "PATH": "/bin",
         "LP_DOLLAR": "$",
         "K3D_IMAGE_TOOLS": "t:1",
@@ -190,7 +270,7 @@ def test_environment():
     ],
 )
 def test_select(node_filter, nodes, suffix):
-    assert _k3d.select(node_filter, 2, 3, True) == (nodes, suffix)
+    assert options_of.select(node_filter, 2, 3, True) == (nodes, suffix)
 
 
 @pytest.mark.parametrize(
@@ -206,11 +286,11 @@ def test_select(node_filter, nodes, suffix):
 )
 def test_select_refuses(node_filter, load_balancer, sentence):
     with pytest.raises(ClusterError, match=sentence):
-        _k3d.select(node_filter, 2, 3, load_balancer)
+        options_of.select(node_filter, 2, 3, load_balancer)
 
 
 def test_no_agents_are_no_error():
-    assert _k3d.select("agent:*", 1, 0, True) == ([], "")
+    assert options_of.select("agent:*", 1, 0, True) == ([], "")
 
 
 # JSON
@@ -294,10 +374,16 @@ class NoImages:
     def same_image(self, reference: str, name: str, image_id: str) -> bool:
         return reference == name
 
+    def image_env(self, image_id: str) -> list[str]:
+        return IMAGE_ENV
 
-def engine(**changes: Any) -> _k3d.K3d:
-    made = _k3d.K3d(_k3d.defaulted({**RECORDED, **changes}), k3d=None, docker=NoImages())
+
+def engine(containers: Any = CONTAINERS, **changes: Any) -> _k3d.K3d:
+    """The engine after it has looked at the recorded cluster."""
+    made = _k3d.K3d(options_of.defaulted({**RECORDED, **changes}), k3d=None, docker=NoImages())
     made.token = "pXpoQfGSgphwhtEGnVdn"
+    made.entries = _k3d.entries_of(RUNNING[0])
+    made.containers = {"server-0": containers[0], "loadbalancer": containers[1]}
     return made
 
 
@@ -318,34 +404,84 @@ def test_no_difference():
     ("changes", "paths"),
     [
         ({"image": "rancher/k3s:v2"}, ["image"]),
-        ({"servers": 3}, ["servers", "volumes"]),
-        ({"agents": 1}, ["agents"]),
+        ({"servers": 3}, ["servers", "volumes", "k3s_extra_args", "env"]),
         ({"load_balancer": False}, ["load_balancer", "ports"]),
         ({"api_host": "0.0.0.0"}, ["api_host"]),
         ({"api_port": 1}, ["api_port"]),
-        ({"ports": []}, ["ports"]),
-        ({"ports": [{**PORT, "host_port": 1}]}, ["ports"]),
         ({"ports": [{**PORT, "node_filters": ["server:0:direct"]}]}, ["ports"]),
         ({"volumes": []}, ["volumes"]),
         ({"volumes": [{**VOLUME, "destination": "k3s-storage"}]}, ["volumes"]),
-        ({"k3s_extra_args": [{"arg": "--disable=traefik", "node_filters": []}]}, ["k3s_extra_args"]),
+        ({"k3s_extra_args": []}, ["k3s_extra_args"]),
+        ({"node_labels": [{**ENTRY, "value": "x"}]}, ["node_labels"]),
         ({"runtime_labels": [ENTRY]}, ["runtime_labels"]),
+        ({"env": []}, ["env"]),
         ({"env": [ENTRY]}, ["env"]),
+        ({"servers_memory": "1g"}, ["servers_memory"]),
         ({"subnet": "auto"}, ["subnet"]),
+        ({"host_aliases": [{"ip": "10.0.0.1", "hostnames": ["a"]}]}, ["host_aliases"]),
+        ({"registries": {"use": ["k3d-a"]}}, ["registries"]),
+        ({"files": [{"source": "/a", "destination": "/b", "node_filters": []}]}, ["files"]),
         ({"token": "another"}, ["token"]),
+        # Made after the server, the agent would have the server's mount and environment.
+        ({"agents": 1}, ["agents"]),
     ],
 )
-def test_every_difference(changes, paths):
+def test_every_difference_that_takes_a_new_cluster(changes, paths):
     found = differences(**changes)
     assert [item.path for item in found] == paths
     assert {item.klass for item in found} == {"recreate"}
     assert "another" not in repr([item for item in found if item.path == "token"]).replace("another one", "")
 
 
+@pytest.mark.parametrize(
+    ("changes", "paths"),
+    [
+        ({"ports": []}, ["ports"]),
+        ({"ports": [{**PORT, "host_port": 1}]}, ["ports"]),
+        ({"ports": [PORT, {**PORT, "host_port": 1, "node_port": 2}]}, ["ports"]),
+        ({"agents": 2, "volumes": [{**VOLUME, "node_filters": []}], "env": [FOO]}, ["agents"]),
+        ({"agents": 2, "volumes": [{**VOLUME, "node_filters": []}], "env": [FOO], "ports": []}, ["agents", "ports"]),
+    ],
+)
+def test_every_difference_that_is_brought_about_in_place(changes, paths):
+    found = differences(**changes)
+    assert [item.path for item in found] == paths
+    assert {item.klass for item in found} == {"live"}
+
+
+def test_arguments_are_compared_however_they_are_written():
+    containers = copy.deepcopy(CONTAINERS)
+    containers[0]["Config"]["Cmd"] = ["server", "--tls-san", "127.0.0.1", "--disable", "traefik", "--node-label", "a=b"]
+    containers[0]["Config"]["Cmd"] += ["--tls-san", "k3d-fix-serverlb", "--tls-san", "example.org"]
+    args = [{"arg": "--tls-san=example.org", "node_filters": []}, {"arg": "--disable=traefik", "node_filters": []}]
+    labels = [{"name": "a", "value": "b", "node_filters": []}]
+    made = engine(containers, k3s_extra_args=args, node_labels=labels)
+    assert made.differences(_k3d.live_from_cluster(RUNNING[0], containers), made.spec()) == []
+
+
+def test_a_cluster_without_a_record_is_compared_all_the_same():
+    live = _k3d.live_from_cluster(RUNNING[0], CONTAINERS)
+    assert engine().differences(live, {}) == []
+    assert [item.path for item in engine(subnet="auto").differences(live, {})] == ["subnet"]
+    # The network of the recorded cluster, as Docker tells it.
+    assert engine(subnet="172.27.0.0/16").differences(live, {}) == []
+
+
+def test_what_leaves_no_trace_is_known_by_the_label_of_a_server():
+    aliases = [{"ip": "10.0.0.1", "hostnames": ["a"]}]
+    containers = copy.deepcopy(CONTAINERS)
+    hashed = options_of.traceless_hash({**DEFAULTS, "host_aliases": aliases})
+    containers[0]["Config"]["Labels"][options_of.SPEC_LABEL] = hashed
+    live = _k3d.live_from_cluster(RUNNING[0], containers)
+    assert engine(containers, host_aliases=aliases).differences(live, {}) == []
+    (found,) = engine(containers).differences(live, {})
+    assert found.path == "files, registries, host_aliases, subnet"
+
+
 def test_a_value_of_the_environment_is_hidden_but_compared():
-    hidden = _k3d.hidden_env([ENTRY])
+    hidden = options_of.env_texts({"server-0": {"A": "x$y"}})
     assert "x$y" not in json.dumps(hidden)
-    assert hidden != _k3d.hidden_env([{**ENTRY, "value": "z"}])
+    assert hidden != options_of.env_texts({"server-0": {"A": "z"}})
 
 
 def test_the_record_holds_no_token():
@@ -353,7 +489,7 @@ def test_the_record_holds_no_token():
 
 
 def test_volume_shortcuts_are_compared_by_their_path():
-    wanted = _k3d.wanted_volumes(options(volumes=[{**VOLUME, "destination": "k3s-storage"}]))
+    wanted = options_of.wanted_volumes(options(volumes=[{**VOLUME, "destination": "k3s-storage"}]))
     assert wanted == ["/tmp/fixdata:/var/lib/rancher/k3s/storage on server-0"]
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import os
 import stat
@@ -13,7 +14,8 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.luckyplans.platform.plugins.module_utils import _cluster
+from ansible_collections.luckyplans.platform.plugins.module_utils import _cluster, _k3d
+from ansible_collections.luckyplans.platform.plugins.module_utils._k3d_config import missing_sources
 from ansible_collections.luckyplans.platform.plugins.modules.k3d_cluster import main
 from ansible_collections.luckyplans.platform.tests.unit.fixtures.cluster_world import (
     KUBECONFIG,
@@ -25,7 +27,13 @@ from ansible_collections.luckyplans.platform.tests.unit.fixtures.cluster_world i
 IMAGE = "rancher/k3s:v1.36.4-k3s1"
 #: The recorded cluster is named "fix".
 RUNNING = recorded("k3d/list-running.json")
-CONTAINERS = recorded("k3d/docker-inspect.json")
+CONTAINERS = json.loads(recorded_text("k3d/docker-inspect.json").replace("FOO=bar", "FOO=b$ar"))
+#: What the node image gives to every container.
+IMAGE_ENV = [
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "KUBECONFIG=/etc/rancher/k3s/k3s.yaml",
+    "CONTAINERD_NAMESPACE=k8s.io",
+]
 TOKEN = "pXpoQfGSgphwhtEGnVdn"
 PARAMS: dict[str, Any] = {
     "name": "fix",
@@ -44,9 +52,14 @@ def prepare(root, monkeypatch) -> World:
         created=CONTAINERS,
         created_clusters=RUNNING,
         images={IMAGE: CONTAINERS[0]["Image"]},
+        image_env=IMAGE_ENV,
         create_says=recorded_text("k3d/create-from-config.out"),
     )
     monkeypatch.setattr(_cluster, "Api", lambda access, workdir: access)
+    monkeypatch.setattr(_k3d, "Api", lambda access, workdir: made.api)
+    # The directory that the recorded cluster has mounted.
+    exists = functools.partial(missing_sources, exists=lambda path: path == "/tmp/fixdata" or os.path.exists(path))
+    monkeypatch.setattr(_k3d.wanted, "missing_sources", exists)
     monkeypatch.setattr(_cluster, "wait_until_ready", lambda api, **options: made.waits.append((api.server, options)))
     return made
 
@@ -220,8 +233,9 @@ def test_stops(cluster):
 @pytest.mark.parametrize(
     ("change", "path", "check"),
     [
-        ({"ports": []}, "ports", False),
-        ({"ports": []}, "ports", True),
+        ({"servers": 3}, "servers", False),
+        ({"load_balancer": False, "ports": []}, "load_balancer", True),
+        # An agent would be made after the server, which has a mount of its own.
         ({"agents": 1}, "agents", False),
         ({"env": []}, "env", False),
     ],
@@ -230,7 +244,7 @@ def test_a_difference_is_refused(cluster, change, path, check):
     before = cluster.files()
     result = cluster.run(main, {**PARAMS, **change}, check=check)
     assert 'set recreate to "if_needed"' in result["msg"]
-    assert [item["path"] for item in result["differences"]] == [path]
+    assert result["differences"][0]["path"] == path
     assert cluster.writes == []
     assert cluster.files() == before
 
@@ -240,6 +254,7 @@ def test_a_difference_is_applied_if_allowed(cluster):
     containers = copy.deepcopy(CONTAINERS)
     for item in containers:
         item["Id"] = item["Id"][::-1]
+        item["Config"]["Env"] = [entry for entry in item["Config"]["Env"] if not entry.startswith("FOO=")]
     cluster.set(created=containers)
     checked = cluster.run(main, wanted, check=True)
     result = cluster.run(main, wanted)
@@ -247,6 +262,154 @@ def test_a_difference_is_applied_if_allowed(cluster):
     assert [call[2] for call in cluster.writes] == ["delete", "create"]
     assert (checked["actions"], checked["diff"]) == (result["actions"], result["diff"])
     assert cluster.run(main, wanted)["changed"] is False
+
+
+# Changes in place
+
+#: Options by which agents are like the server.
+ALIKE = {
+    "volumes": [{"source": "/tmp/fixdata", "destination": "/data"}],
+    "env": [{"name": "FOO", "value": "b$ar"}],
+}
+
+
+def with_agents(world: World, count: int) -> dict[str, Any]:
+    """Let the cluster have agents; the options that ask for them."""
+    params = {**PARAMS, **ALIKE, "agents": count}
+    assert world.run(main, params)["changed"]
+    world.calls.clear()
+    world.api.asked.clear()
+    return params
+
+
+def agents(world: World) -> list[str]:
+    return [item["name"] for item in world.state["clusters"][0]["nodes"] if item["role"] == "agent"]
+
+
+def outcome(world: World, params: dict[str, Any]) -> dict[str, Any]:
+    """The result, which check mode has told before, after which there is nothing left to do."""
+    before = copy.deepcopy(world.state), world.files()
+    checked = world.run(main, params, check=True)
+    assert world.writes == []
+    assert (world.state, world.files()) == before
+    result = world.run(main, params)
+    assert checked == result
+    assert world.run(main, params)["changed"] is False
+    return result
+
+
+def test_a_port_is_added_and_another_one_removed(cluster):
+    result = outcome(cluster, {**PARAMS, "ports": [{"host_port": 8443, "node_port": 443}]})
+    assert result["actions"] == [
+        "close the ports 127.0.0.1:8081->80/tcp on loadbalancer",
+        "publish the ports 127.0.0.1:8443->443/tcp on loadbalancer",
+    ]
+    assert [(item["path"], item["class"]) for item in result["differences"]] == [("ports", "live")]
+    assert cluster.writes == [
+        ["k3d", "cluster", "edit", "fix", "--port-delete", "127.0.0.1:8081:80/tcp@loadbalancer"],
+        ["k3d", "cluster", "edit", "fix", "--port-add", "127.0.0.1:8443:443/tcp@loadbalancer"],
+    ]
+    assert cluster.record()["spec"]["ports"] == ["127.0.0.1:8443->443/tcp on loadbalancer"]
+
+
+def test_a_second_way_to_a_port_of_the_nodes_is_opened_again(cluster):
+    two = [*PARAMS["ports"], {"host_port": 8082, "node_port": 80}]
+    outcome(cluster, {**PARAMS, "ports": two})
+    cluster.calls.clear()
+    # k3d forgets where port 80 leads when one of the two is closed.
+    result = outcome(cluster, PARAMS)
+    assert result["actions"] == [
+        "close the ports 127.0.0.1:8081->80/tcp on loadbalancer, 127.0.0.1:8082->80/tcp on loadbalancer",
+        "open again the ports 127.0.0.1:8081->80/tcp on loadbalancer",
+    ]
+
+
+def test_agents_are_added(cluster):
+    result = outcome(cluster, {**PARAMS, **ALIKE, "agents": 2})
+    assert result["actions"] == [
+        "close the ports 127.0.0.1:8081->80/tcp on loadbalancer",
+        "add the agents k3d-fix-agent-0-0, k3d-fix-agent-1-0",
+        "open again the ports 127.0.0.1:8081->80/tcp on loadbalancer",
+    ]
+    assert [item["name"] for item in result["cluster"]["nodes"]] == [
+        "k3d-fix-server-0",
+        "k3d-fix-agent-0-0",
+        "k3d-fix-agent-1-0",
+        "k3d-fix-serverlb",
+    ]
+    added = [call for call in cluster.writes if call[1] == "node"]
+    head = ["k3d", "node", "create", "fix-agent-0", "--cluster", "fix", "--role", "agent", "--wait"]
+    assert added[0] == [*head, "--timeout", "300s"]
+    assert list(cluster.waits[-1][1]["nodes"]) == ["k3d-fix-server-0", "k3d-fix-agent-0-0", "k3d-fix-agent-1-0"]
+    assert cluster.record()["spec"]["agents"] == 2
+
+
+def test_an_agent_is_drained_and_deleted_with_its_node(cluster):
+    params = with_agents(cluster, 2)
+    cluster.api.pods = [{"metadata": {"namespace": "a", "name": "web"}}]
+    result = outcome(cluster, {**params, "agents": 1})
+    assert result["actions"][0] == "drain the agents k3d-fix-agent-1-0"
+    assert [call[1:3] for call in cluster.writes] == [
+        ["cluster", "edit"],
+        ["node", "delete"],
+        ["cluster", "edit"],
+    ]
+    assert agents(cluster) == ["k3d-fix-agent-0-0"]
+    node = "/api/v1/nodes/k3d-fix-agent-1-0"
+    assert cluster.api.writes() == [
+        ("PATCH", node),
+        ("POST", "/api/v1/namespaces/a/pods/web/eviction"),
+        ("DELETE", node),
+        ("DELETE", node),
+    ]
+
+
+def test_an_agent_whose_pods_may_not_go_stays(cluster):
+    params = with_agents(cluster, 1)
+    cluster.api.pods = [{"metadata": {"namespace": "a", "name": "web"}}]
+    cluster.api.refuses = True
+    result = cluster.run(main, {**params, "agents": 0, "drain_timeout": 0})
+    assert 'pod "a/web" may not be evicted: it would violate the pod\'s disruption budget; remove' in result["msg"]
+    assert cluster.writes == []
+    # Into service again.
+    assert cluster.api.writes()[-1] == ("PATCH", "/api/v1/nodes/k3d-fix-agent-0-0")
+    cluster.api.refuses = False
+    assert outcome(cluster, {**params, "agents": 0})["changed"]
+
+
+def test_an_agent_that_holds_the_only_data_stays(cluster):
+    params = with_agents(cluster, 1)
+    rule = {"key": "kubernetes.io/hostname", "operator": "In", "values": ["k3d-fix-agent-0-0"]}
+    affinity = {"required": {"nodeSelectorTerms": [{"matchExpressions": [rule]}]}}
+    cluster.api.volumes = [{"metadata": {"name": "pvc-1"}, "spec": {"nodeAffinity": affinity}}]
+    result = cluster.run(main, {**params, "agents": 0})
+    assert "holds the only data of the persistent volumes pvc-1" in result["msg"]
+    assert cluster.writes == []
+    assert outcome(cluster, {**params, "agents": 0, "delete_volumes": True})["changed"]
+
+
+def test_what_can_be_done_in_place_waits_for_what_cannot(cluster):
+    result = cluster.run(main, {**PARAMS, "ports": [], "env": []})
+    assert {item["path"]: item["class"] for item in result["differences"]} == {"ports": "live", "env": "recreate"}
+    assert 'set recreate to "if_needed"' in result["msg"]
+    assert cluster.writes == []
+
+
+def test_a_stopped_cluster_is_started_and_then_changed(cluster):
+    params = with_agents(cluster, 1)
+    for item in [*cluster.state["clusters"][0]["nodes"], *cluster.state["containers"]]:
+        item["State"]["Running"] = False
+    cluster.api.pods = [{"metadata": {"namespace": "a", "name": "web"}}]
+    result = outcome(cluster, {**params, "agents": 0, "ports": []})
+    assert [text.split()[0] for text in result["actions"]] == ["start", "drain", "close", "delete"]
+    assert ("POST", "/api/v1/namespaces/a/pods/web/eviction") in cluster.api.asked
+
+
+def test_a_change_that_does_not_come_about_is_noticed(cluster):
+    cluster.set(answers={"k3d cluster edit": {"rc": 0}})
+    result = cluster.run(main, {**PARAMS, "ports": []})
+    assert "something else changes it at the same time" in result["msg"]
+    assert [item["path"] for item in result["differences"]] == ["ports"]
 
 
 # Secrets
