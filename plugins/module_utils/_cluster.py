@@ -235,6 +235,9 @@ class Docker:
     def stop(self, ids: Sequence[str], grace: int) -> None:
         self.cli.run(["stop", "-t", str(grace), *ids], timeout=120 + grace * len(ids))
 
+    def rename(self, name: str, new_name: str) -> None:
+        self.cli.run(["rename", name, new_name])
+
     def log_tails(self, ids: Sequence[str], lines: int = 25) -> dict[str, str]:
         """The ends of the logs of these containers, by name."""
         tails = {}
@@ -994,13 +997,27 @@ def check_port(option: str, port: int, *, lowest: int = 0) -> None:
 
 
 def run_module(module: Any, build: Callable[[Mapping[str, Any], Secrets], tuple[Engine, Goal]]) -> None:
-    """Run a cluster module to its end; every known failure becomes its sentence, anything else a traceback."""
-    secrets = Secrets()
-    try:
+    """Run a cluster module to its end."""
+
+    def work(secrets: Secrets) -> dict[str, Any]:
         engine, goal = build(module.params, secrets)
         for sentence in [*engine.warnings, *(engine.missing if module.check_mode else ())]:
             module.warn(sentence)
-        result = converge(engine, goal, check_mode=module.check_mode)
+        return converge(engine, goal, check_mode=module.check_mode)
+
+    _run(module, work)
+
+
+def run_info_module(module: Any, read: Callable[[Mapping[str, Any], Secrets], dict[str, Any]]) -> None:
+    """Run a module that only reads."""
+    _run(module, lambda secrets: {"changed": False, **read(module.params, secrets)})
+
+
+def _run(module: Any, work: Callable[[Secrets], dict[str, Any]]) -> None:
+    """Every known failure becomes its sentence, anything else a traceback."""
+    secrets = Secrets()
+    try:
+        result = work(secrets)
     except CliError as error:
         said = last_lines(error.completed.stderr, 25) if error.completed else ""
         sentence = explain(said) or error.sentence

@@ -39,6 +39,7 @@ from ansible_collections.luckyplans.platform.plugins.module_utils._kubeapi impor
     bound_volumes,
     delete_node,
     drain,
+    epoch,
     parse_kubeconfig,
 )
 from ansible_collections.luckyplans.platform.plugins.module_utils._progress import report
@@ -81,18 +82,27 @@ def find_cluster(clusters: Sequence[Mapping[str, Any]], name: str) -> Mapping[st
     return next((cluster for cluster in clusters if cluster["name"] == name), None)
 
 
-def entries_of(cluster: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """The nodes of a cluster in a cluster list, by the names that node filters have for them.
+def entries_of(
+    cluster: Mapping[str, Any], containers: Sequence[Mapping[str, Any]]
+) -> tuple[dict[str, Mapping[str, Any]], list[str]]:
+    """The nodes of a cluster in a cluster list, by the names that node filters have for them; and what is left over.
 
-    By position: agents that were added later have other names than k3d's first ones, and some may have gone.
+    By position: agents that were added later have other names than k3d's first ones, and some may have gone. Left over
+    is one of two load balancers, after a change of ports that was killed; the one that has never run has no settings.
     """
+    ran = {item["Name"].lstrip("/") for item in containers if epoch(item["State"]["StartedAt"]) > 0}
     entries = [item for item in cluster["nodes"] if item["role"] in ROLES]
     entries.sort(key=lambda item: (ROLES[item["role"]], natural(item["name"])))
+    balancers = [item for item in entries if item["role"] == "loadbalancer"]
+    balancers.sort(key=lambda item: item["name"] not in ran)
     found: dict[str, Mapping[str, Any]] = {}
     for item in entries:
-        count = sum(other["role"] == item["role"] for other in found.values())
-        found["loadbalancer" if item["role"] == "loadbalancer" and not count else f"{item['role']}-{count}"] = item
-    return found
+        if item["role"] != "loadbalancer":
+            count = sum(other["role"] == item["role"] for other in found.values())
+            found[f"{item['role']}-{count}"] = item
+    if balancers:
+        found["loadbalancer"] = balancers[0]
+    return found, [item["name"] for item in balancers[1:]]
 
 
 def live_from_cluster(cluster: Mapping[str, Any], containers: Sequence[Mapping[str, Any]]) -> Live:
@@ -100,7 +110,7 @@ def live_from_cluster(cluster: Mapping[str, Any], containers: Sequence[Mapping[s
 
     k3d tells the ids of images, Docker also the names by which they were asked for, and when a node was started.
     """
-    entries = entries_of(cluster)
+    entries, _left = entries_of(cluster, containers)
     roles = [item["role"] for item in entries.values()]
     api: Mapping[str, Any] = next(
         (item["serverOpts"]["kubeAPI"] for item in entries.values() if item["role"] == "server" and item.get("serverOpts")),
@@ -207,6 +217,7 @@ class K3d(Engine):
         #: What the last look saw, by the names of node filters.
         self.entries: dict[str, Mapping[str, Any]] = {}
         self.containers: dict[str, Mapping[str, Any]] = {}
+        self.left_over: list[str] = []
         self._image_env: dict[str, list[str] | None] = {}
 
     def look(self) -> Live | None:
@@ -215,14 +226,14 @@ class K3d(Engine):
         for token in tokens(clusters):
             self.k3d.secrets.add(token)
         cluster = find_cluster(clusters, self.name)
-        self.entries, self.containers = {}, {}
+        self.entries, self.containers, self.left_over = {}, {}, []
         if cluster is None:
             return None
         self.token = next(iter(tokens([cluster])), "")
         ids = self._containers()
         containers = self.docker.inspect(ids) if ids else []
         live = live_from_cluster(cluster, containers)
-        self.entries = entries_of(cluster)
+        self.entries, self.left_over = entries_of(cluster, containers)
         by_name = {item["Name"].lstrip("/"): item for item in containers}
         self.containers = {holder: by_name[entry["name"]] for holder, entry in self.entries.items()}
         return live
@@ -294,6 +305,8 @@ class K3d(Engine):
         found = [replace(item, klass=self._class(item)) for item in compare(pairs)]
         if now["image"] != asked["image"] and not self._same_image(live, asked["image"]):
             found.insert(0, Difference("image", now["image"], asked["image"]))
+        if self.left_over:
+            found.append(Difference("load_balancer", f"and left over: {', '.join(self.left_over)}", True, LIVE))
         if self.params["token"] and self.params["token"] != self.token:
             found.append(Difference("token", "(another one)", "(the one given)"))
         return found
@@ -383,6 +396,9 @@ class K3d(Engine):
         close, reopen, add = self._port_moves(live, agents_change=bool(gone or new))
         shown = ", ".join
         steps = []
+        if self.left_over:
+            text = f"remove the load balancer {shown(self.left_over)}, left over from an interrupted change"
+            steps.append(Step("change", text, "tidy", tuple(self.left_over)))
         if gone:
             steps.append(Step("change", f"drain the agents {shown(gone)}", "drain", tuple(gone)))
         if close:
@@ -434,6 +450,9 @@ class K3d(Engine):
         gone = self._agents_gone(live)
         nodes = [node for node in live.nodes if node.name not in gone]
         nodes += [Node(name, "agent") for name in self._agents_new(live)]
+        if self.left_over:
+            name = f"k3d-{self.name}-serverlb"
+            nodes = [replace(node, name=name) if node.role == "loadbalancer" else node for node in nodes]
         nodes.sort(key=lambda node: (ROLES[node.role], natural(node.name)))
         settings = self.planned().settings
         changed = {key: settings[key] for key in ("agents", "ports", "volumes")}
@@ -449,10 +468,20 @@ class K3d(Engine):
             specs = published(self.entries)
             # All nodes, whatever the port led to: k3d forgets those that are named.
             self._edit(wanted.unpublish_argv(self.name, [f"{specs[text]}@loadbalancer" for text in step.names]))
+        elif step.act == "tidy":
+            self._tidy()
         elif step.act == "add":
             self._add_agents(step.names, workdir)
         else:
             self._leave(step, workdir)
+
+    def _tidy(self) -> None:
+        """Leave one load balancer, under its own name: with two, k3d would start both."""
+        for name in self.left_over:
+            self.k3d.run(["node", "delete", name], timeout=120, on_line=report)
+        name = f"k3d-{self.name}-serverlb"
+        if self.left_over and self.entries["loadbalancer"]["name"] != name:
+            self.docker.rename(self.entries["loadbalancer"]["name"], name)
 
     def _edit(self, argv: Sequence[str]) -> None:
         self.k3d.run(argv, timeout=120, on_line=report)
@@ -526,6 +555,7 @@ class K3d(Engine):
         self.k3d.run(["cluster", "delete", self.name], timeout=300, env=_scratch(workdir), on_line=report)
 
     def start(self, live: Live) -> None:
+        self._tidy()
         timeout = self.params["timeout"]
         self.k3d.run(wanted.start_argv(self.name, timeout), timeout=timeout + 60, on_line=report)
 
@@ -546,6 +576,32 @@ class K3d(Engine):
 def _scratch(workdir: str) -> dict[str, str]:
     """Where k3d leaves an expanded copy of its config, and the kubeconfig it takes a deleted cluster out of."""
     return {"TMPDIR": workdir, "KUBECONFIG": os.path.join(workdir, "kubeconfig")}
+
+
+def read_facts(params: Mapping[str, Any], secrets: Secrets) -> dict[str, Any]:
+    """What there is to tell of one cluster, or of all."""
+    k3d = Cli(params["executable"], clean_env(os.environ, without_prefixes=("K3D_",), without=("KUBECONFIG",)), secrets)
+    docker = Docker(Cli("docker", clean_env(os.environ, without=("KUBECONFIG",)), secrets))
+    clusters = k3d.json(["cluster", "list", "-o", "json"]) or []
+    for token in tokens(clusters):
+        secrets.add(token)
+    asked = [item for item in clusters if params["name"] in (None, item["name"])]
+    return {"clusters": [_facts(item, docker) for item in sorted(asked, key=lambda item: natural(item["name"]))]}
+
+
+def _facts(cluster: Mapping[str, Any], docker: Docker) -> dict[str, Any]:
+    ids = docker.ids({"app": "k3d", CLUSTER_LABEL: cluster["name"]})
+    live = live_from_cluster(cluster, docker.inspect(ids) if ids else [])
+    return {
+        "name": cluster["name"],
+        "state": live.state,
+        "api_server": live.api_server,
+        "network": (cluster.get("network") or {}).get("name", ""),
+        **live.settings,
+        "nodes": [
+            {"name": node.name, "role": node.role, "id": node.id, "running": node.running} for node in live.nodes
+        ],
+    }
 
 
 def build(params: Mapping[str, Any], secrets: Secrets) -> tuple[K3d, Goal]:

@@ -350,6 +350,19 @@ def test_nodes_that_docker_does_not_know_are_an_error():
         _k3d.live_from_cluster(RUNNING[0], CONTAINERS[:1])
 
 
+@pytest.mark.parametrize("ran", [True, False])
+def test_of_two_load_balancers_the_one_that_ran_counts(ran):
+    cluster, containers = copy.deepcopy(RUNNING[0]), copy.deepcopy(CONTAINERS)
+    old, made = copy.deepcopy(cluster["nodes"][0]), copy.deepcopy(containers[1])
+    old["name"], made["Name"] = "k3d-fix-serverlb-abcde", "/k3d-fix-serverlb-abcde"
+    if not ran:
+        containers[1]["State"]["StartedAt"] = "0001-01-01T00:00:00Z"
+    cluster["nodes"].append(old)
+    entries, left = _k3d.entries_of(cluster, [*containers, made])
+    names = ["k3d-fix-serverlb", "k3d-fix-serverlb-abcde"]
+    assert [entries["loadbalancer"]["name"], *left] == (names if ran else names[::-1])
+
+
 def test_a_server_without_load_balancer_publishes_the_api_itself():
     cluster = json.loads(json.dumps(RUNNING[0]))
     cluster["nodes"] = [item for item in cluster["nodes"] if item["role"] == "server"]
@@ -360,6 +373,140 @@ def test_a_server_without_load_balancer_publishes_the_api_itself():
     live = _k3d.live_from_cluster(cluster, CONTAINERS)
     assert live.settings["load_balancer"] is False
     assert live.settings["ports"] == ["0.0.0.0:443->443/tcp on server-0"]
+
+
+# Checks
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"image": "rancher/k3s:latest"}, 'image is "rancher/k3s:latest", whose tag means another version'),
+        ({"image": "rancher/k3s"}, "whose tag means another version"),
+        ({"image": "localhost:5000/k3s"}, "whose tag means another version"),
+        ({"servers_memory": "much"}, 'servers_memory is "much"; give an amount such as 512m'),
+        ({"agents_memory": "0"}, 'agents_memory is "0"'),
+        ({"subnet": "172.28.0.1/16"}, 'subnet is "172.28.0.1/16"'),
+        ({"ports": [PORT, PORT]}, "ports[1] publishes 127.0.0.1:8081/tcp, which ports[0] does already; give each"),
+        ({"ports": [PORT, {**PORT, "host_ip": "0.0.0.0"}]}, "ports[1] publishes 0.0.0.0:8081/tcp, which ports[0] does"),
+        ({"ports": [{**PORT, "host_ip": "::"}, PORT]}, "ports[1] publishes 127.0.0.1:8081/tcp, which ports[0] does"),
+        ({"ports": [PORT], "api_port": 8081}, "ports[0] publishes 127.0.0.1:8081/tcp, which api_port does already"),
+        ({"ports": [{**PORT, "node_filters": ["agent:*"]}]}, "which names no node for one port"),
+        (
+            {"ports": [{**PORT, "node_filters": ["server:*:direct"]}], "servers": 3},
+            "which names 3 publishers (server-0, server-1, server-2)",
+        ),
+        ({"ports": [{**PORT, "node_filters": ["loadbalancer", "server:0:direct"]}]}, "which names 2 publishers"),
+        ({"runtime_labels": [{**ENTRY, "name": "app"}]}, "belongs to k3d"),
+        ({"runtime_labels": [{**ENTRY, "name": options_of.SPEC_LABEL}]}, "which this module sets itself"),
+        ({"node_labels": [{**ENTRY, "value": "x", "name": "node-role.kubernetes.io/a"}]}, "a node may not give itself"),
+        ({"node_labels": [{**ENTRY, "value": "x", "name": "k8s.io/a"}]}, "a node may not give itself"),
+        ({"node_labels": [{**ENTRY, "value": "x y"}]}, 'node_labels[0] is "A=x y", which Kubernetes takes for no label'),
+        ({"node_labels": [{**ENTRY, "value": "x", "name": "a b"}]}, "which Kubernetes takes for no label"),
+        ({"volumes": [{**VOLUME, "destination": "/a:ro"}]}, 'volumes[0].destination is "/a:ro"; give a path without'),
+        ({"files": [{**VOLUME, "source": "name"}]}, 'files[0].source is "name"; give an absolute path.'),
+        ({"files": [{**VOLUME, "destination": "k3s/x"}]}, 'files[0].destination is "k3s/x"'),
+        ({"registries": {"create": {**REGISTRY, "name": "a_b"}}}, 'registries.create.name is "a_b"'),
+        ({"registries": {"create": {**REGISTRY, "host_port": 70000}}}, "registries.create.host_port is 70000"),
+        ({"registries": {"create": {**REGISTRY, "host_ip": "here"}}}, 'registries.create.host_ip is "here"'),
+        ({"registries": {"create": {**REGISTRY, "volumes": ["/a"]}}}, 'registries.create.volumes[0] is "/a"'),
+        ({"registries": {"use": ["https://a"]}}, 'registries.use[0] is "https://a"'),
+        ({"registries": {"config": "a/b"}}, "registries.config is neither the text"),
+        ({"host_aliases": [{"ip": "x", "hostnames": ["a"]}]}, 'host_aliases[0].ip is "x"'),
+        ({"host_aliases": [{"ip": "10.0.0.1", "hostnames": []}]}, "host_aliases[0].hostnames is empty"),
+    ],
+)
+def test_bad_options_are_refused_in_one_sentence(changes, sentence):
+    with pytest.raises(ClusterError) as caught:
+        options_of.check_params(options(**changes))
+    assert sentence in caught.value.sentence
+    assert "\n" not in caught.value.sentence
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"image": "localhost:5000/k3s:v1"},
+        {"image": "rancher/k3s@sha256:0123"},
+        {"ports": [PORT, {**PORT, "protocol": "udp"}, {**PORT, "host_ip": "127.0.0.2"}], "api_port": 6443},
+        {"node_labels": [{**ENTRY, "value": "", "name": "node.kubernetes.io/instance-type"}]},
+        {"node_labels": [{**ENTRY, "value": "zone-1", "name": "topology.kubernetes.io/zone"}]},
+        {"registries": {"create": REGISTRY, "use": ["k3d-a.localhost:5000"], "config": "/etc/r.yaml"}},
+        {"env": [{**ENTRY, "node_filters": ["agent:*"]}]},
+        {"subnet": "172.28.0.0/16", "servers_memory": "1.5GiB"},
+    ],
+)
+def test_good_options_are_let_through(changes):
+    options_of.check_params(options(**changes))
+
+
+@pytest.mark.parametrize(("servers", "count"), [(1, 0), (2, 1), (3, 0), (4, 1)])
+def test_an_even_number_of_servers_is_warned_about(servers, count):
+    assert len(options_of.warnings({**DEFAULTS, "servers": servers})) == count
+
+
+def test_missing_sources():
+    volumes = [VOLUME, {**VOLUME, "source": "a-volume"}]
+    files = [{**VOLUME, "source": "/there"}]
+    found = options_of.missing_sources(
+        {**DEFAULTS, "volumes": volumes, "files": files, "registries": {"config": "/no"}},
+        exists=lambda path: path == "/there",
+    )
+    assert [sentence.split(",")[0] for sentence in found] == [
+        'volumes[0].source is "/tmp/fixdata"',
+        'registries.config is "/no"',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("", 0), ("1024", 1024), ("1k", 1024), ("512m", 2**29), ("2GiB", 2**31), ("1.5 gb", 3 * 2**29)]
+)
+def test_memory(text, size):
+    assert options_of.memory_bytes("servers_memory", text) == size
+
+
+# Agents that can be made like the present nodes
+
+AGENT_ENTRY = {"name": "A", "value": "x", "node_filters": ["agent:1"]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "live", "obstacle"),
+    [
+        ({}, 0, ""),
+        ({"subnet": "auto"}, 0, "subnet"),
+        ({"subnet": "auto"}, 1, ""),
+        ({"host_aliases": [{"ip": "10.0.0.1", "hostnames": ["a"]}]}, 1, "host_aliases"),
+        ({"files": [{**VOLUME, "node_filters": ["agent:*"]}]}, 1, "files"),
+        ({"files": [{**VOLUME, "node_filters": ["server:*"]}]}, 1, ""),
+        ({"volumes": [VOLUME]}, 0, "volumes"),
+        ({"volumes": [VOLUME]}, 1, ""),
+        ({"env": [AGENT_ENTRY]}, 1, "env"),
+        ({"node_labels": [AGENT_ENTRY]}, 1, "k3s_extra_args or node_labels"),
+        ({"k3s_extra_args": [{"arg": "--v=1", "node_filters": ["agent:*"]}]}, 0, ""),
+        ({"runtime_labels": [{**AGENT_ENTRY, "value": "a=b"}]}, 1, "runtime_labels"),
+        ({"ports": [{**PORT, "node_filters": ["agent:1:direct"]}]}, 1, "ports"),
+    ],
+)
+def test_agent_obstacle(changes, live, obstacle):
+    assert options_of.agent_obstacle(options(agents=2, **changes), live) == obstacle
+
+
+def test_argv_for_an_agent():
+    params = options(
+        agents=2,
+        agents_memory="1g",
+        runtime_labels=[{**ENTRY, "value": "x", "node_filters": ["all"]}],
+        node_labels=[{**ENTRY, "name": "tier", "value": "a"}],
+        k3s_extra_args=[{"arg": "--v=1", "node_filters": ["agent:*"]}],
+    )
+    argv = options_of.add_agent_argv(params, "k3d-fix-agent-1-0", first=True, timeout=9)
+    assert argv == [
+        *("node", "create", "fix-agent-1", "--cluster", "fix", "--role", "agent", "--wait", "--timeout", "9s"),
+        *("--memory", "1g", "--runtime-label", "A=x", "--k3s-arg", "--v=1", "--k3s-arg", "--node-label=tier=a"),
+    ]
+    # The command line of an agent is copied by k3d, its limits and labels are not.
+    assert options_of.add_agent_argv(params, "k3d-fix-agent-1-0", first=False, timeout=9) == argv[:-4]
 
 
 # Differences
@@ -382,7 +529,7 @@ def engine(containers: Any = CONTAINERS, **changes: Any) -> _k3d.K3d:
     """The engine after it has looked at the recorded cluster."""
     made = _k3d.K3d(options_of.defaulted({**RECORDED, **changes}), k3d=None, docker=NoImages())
     made.token = "pXpoQfGSgphwhtEGnVdn"
-    made.entries = _k3d.entries_of(RUNNING[0])
+    made.entries, made.left_over = _k3d.entries_of(RUNNING[0], containers)
     made.containers = {"server-0": containers[0], "loadbalancer": containers[1]}
     return made
 

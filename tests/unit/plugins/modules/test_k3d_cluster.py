@@ -412,6 +412,141 @@ def test_a_change_that_does_not_come_about_is_noticed(cluster):
     assert [item["path"] for item in result["differences"]] == ["ports"]
 
 
+def test_a_load_balancer_left_over_by_a_killed_change_is_removed(cluster):
+    node, container = copy.deepcopy(RUNNING[0]["nodes"][0]), copy.deepcopy(CONTAINERS[1])
+    clusters, containers = copy.deepcopy(RUNNING), copy.deepcopy(CONTAINERS)
+    # Killed after k3d had made the new one: the old one, renamed, still runs.
+    node["name"], container["Name"], container["Id"] = "k3d-fix-serverlb-abcde", "/k3d-fix-serverlb-abcde", "f" * 64
+    clusters[0]["nodes"][0]["State"]["Running"] = containers[1]["State"]["Running"] = False
+    containers[1]["State"]["StartedAt"] = "0001-01-01T00:00:00Z"
+    clusters[0]["nodes"].append(node)
+    cluster.set(clusters=clusters, containers=[*containers, container])
+    result = outcome(cluster, PARAMS)
+    assert [(item["path"], item["class"]) for item in result["differences"]] == [("load_balancer", "live")]
+    assert cluster.writes == [
+        ["k3d", "node", "delete", "k3d-fix-serverlb"],
+        ["docker", "rename", "k3d-fix-serverlb-abcde", "k3d-fix-serverlb"],
+    ]
+
+
+# Taking over
+
+MADE_BY_HAND = {"clusters": RUNNING, "containers": CONTAINERS, "diff": ["A /output", "A /output/kubeconfig.yaml"]}
+
+
+def test_a_cluster_made_by_hand_is_taken_over(world):
+    world.set(**MADE_BY_HAND)
+    result = outcome(world, {**PARAMS, "adopt": True})
+    assert result["actions"] == [
+        'take over the k3d cluster "fix", which was made by other means',
+        f'write the missing kubeconfig "{world.kubeconfig}"',
+    ]
+    assert world.writes == []
+    assert world.record()["complete"] is True
+    # And it is one like all others.
+    assert world.run(main, {"name": "fix", "state": "absent"})["changed"]
+
+
+def test_a_cluster_made_by_hand_is_taken_over_and_changed_in_place(world):
+    world.set(**MADE_BY_HAND)
+    result = outcome(world, {**PARAMS, "adopt": True, "ports": []})
+    assert [text.split()[0] for text in result["actions"]] == ["take", "write", "close"]
+
+
+@pytest.mark.parametrize("recreate", ["never", "if_needed"])
+def test_a_cluster_made_by_hand_that_differs_is_left_alone(world, recreate):
+    world.set(**MADE_BY_HAND)
+    result = world.run(main, {**PARAMS, "adopt": True, "env": [], "recreate": recreate})
+    assert "cannot be taken over" in result["msg"]
+    assert [item["path"] for item in result["differences"]] == ["env"]
+    assert (world.writes, world.spec.exists()) == ([], False)
+
+
+def test_the_refusal_of_a_strange_cluster_shows_the_differences(world):
+    world.set(**MADE_BY_HAND)
+    result = world.run(main, {**PARAMS, "servers": 3, "ports": []})
+    assert "it was not made by this module" in result["msg"]
+    assert "set adopt to true" in result["msg"]
+    assert "  servers         1" in result["msg"]
+    assert {"servers", "ports"} <= {item["path"] for item in result["differences"]}
+
+
+# Volumes that go with the cluster
+
+
+@pytest.fixture
+def with_volume(cluster: World) -> World:
+    clusters = copy.deepcopy(RUNNING)
+    clusters[0]["nodes"][1]["volumes"].append("k3d-data:/var/lib/data")
+    cluster.set(clusters=clusters)
+    return cluster
+
+
+@pytest.mark.parametrize("params", [{"state": "absent"}, {**PARAMS, "recreate": "if_needed"}])
+@pytest.mark.parametrize("check", [True, False])
+def test_data_in_volumes_of_k3d_are_kept_until_somebody_gives_them_up(with_volume, params, check):
+    before = with_volume.files()
+    result = with_volume.run(main, {"name": "fix", **params}, check=check)
+    assert "would also delete the volumes k3d-data, whose names begin with" in result["msg"]
+    assert "set delete_volumes to true" in result["msg"]
+    assert (with_volume.writes, with_volume.files()) == ([], before)
+    if not check:
+        result = with_volume.run(main, {"name": "fix", **params, "delete_volumes": True})
+        assert result["actions"][0].endswith(", with the volumes k3d-data")
+
+
+# The global kubeconfig
+
+
+@pytest.fixture
+def global_kubeconfig(world: World, tmp_path) -> Any:
+    path = tmp_path / ".kube" / "config"
+    path.parent.mkdir()
+    path.write_text("mine\ncurrent-context: mine\n")
+    path.chmod(0o644)
+    return path
+
+
+def test_the_context_is_merged_once_and_taken_out_with_the_cluster(cluster, global_kubeconfig):
+    before = global_kubeconfig.read_text()
+    params = {**PARAMS, "merge_kubeconfig": True}
+    result = outcome(cluster, params)
+    assert result["actions"] == [f'merge the context of the k3d cluster "fix" into "{global_kubeconfig}"']
+    assert global_kubeconfig.read_text().startswith("mine\ncurrent-context: mine\n")
+    assert "name: k3d-fix" in global_kubeconfig.read_text()
+    assert stat.S_IMODE(global_kubeconfig.stat().st_mode) == 0o600
+    argv = cluster.call("k3d", "kubeconfig", "merge")["argv"]
+    # On a copy, which then takes the place of the file in one step.
+    assert argv[argv.index("--output") + 1].startswith(f"{cluster.directory}/.work-")
+    assert argv[-1] == "--kubeconfig-switch-context=false"
+    removed = cluster.run(main, {"name": "fix", "state": "absent"})
+    assert removed["actions"] == [f'delete the k3d cluster "fix", and its context in "{global_kubeconfig}"']
+    assert global_kubeconfig.read_text() == before
+
+
+def test_k3d_may_not_choose_the_next_current_context(cluster, global_kubeconfig):
+    global_kubeconfig.write_text("current-context: k3d-fix\n")
+    cluster.run(main, {**PARAMS, "merge_kubeconfig": True})
+    cluster.run(main, {"name": "fix", "state": "absent"})
+    assert global_kubeconfig.read_text() == 'current-context: ""\n'
+
+
+def test_a_file_that_k3d_cannot_merge_into_stays(cluster, global_kubeconfig):
+    before = global_kubeconfig.read_text()
+    cluster.set(answers={"k3d kubeconfig merge": {"rc": 0}})
+    result = cluster.run(main, {**PARAMS, "merge_kubeconfig": True})
+    assert "which is left as it was" in result["msg"]
+    assert global_kubeconfig.read_text() == before
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_the_global_kubeconfig_is_nobodys_business_otherwise(cluster, global_kubeconfig, state):
+    before = global_kubeconfig.read_text()
+    cluster.run(main, {**PARAMS, "state": state, "agents": 0, "ports": []})
+    assert global_kubeconfig.read_text() == before
+    assert stat.S_IMODE(global_kubeconfig.stat().st_mode) == 0o644
+
+
 # Secrets
 
 
@@ -533,6 +668,9 @@ def test_deletes_exactly_this_cluster(cluster):
 @pytest.mark.parametrize(
     ("params", "sentence"),
     [
+        ({"name": "a_b"}, 'name is "a_b"; give 1 to 32 of the characters a-z, 0-9 and -'),
+        ({"name": "a" * 33}, "give 1 to 32 of the characters"),
+        ({"name": ""}, 'name is ""; give 1 to 32 of the characters'),
         ({"image": "latest"}, 'image is "latest", a release channel'),
         ({"image": "+v1.36"}, "give a full reference"),
         ({"image": None}, "image is empty"),
@@ -557,3 +695,102 @@ def test_bad_input_is_refused_before_anything_is_asked(world, params, sentence):
     result = world.run(main, {**PARAMS, **params})
     assert sentence in result["msg"]
     assert world.calls == []
+
+
+def test_a_missing_directory_is_refused_and_in_check_mode_warned_about(world):
+    params = {**PARAMS, "volumes": [{"source": "/not/there", "destination": "/data"}]}
+    result = world.run(main, params)
+    assert result["msg"] == (
+        'volumes[0].source is "/not/there", which does not exist on this machine; create it first, or correct the path.'
+    )
+    assert world.calls == []
+    # An earlier task of the play may be about to make it.
+    warnings = world.run(main, params, check=True)["warnings"]
+    assert '/not/there\\", which does not exist' in json.dumps(warnings)
+
+
+def test_an_even_number_of_servers_is_warned_about(world):
+    warnings = world.run(main, {**PARAMS, "servers": 2}, check=True)["warnings"]
+    assert "servers is 2: an even number" in json.dumps(warnings)
+
+
+def test_a_password_of_a_registry_is_nowhere(world):
+    proxy = {"remote_url": "https://r", "username": "me", "password": "s3cr3t-w0rd"}
+    params = {**PARAMS, "registries": {"create": {"name": "reg", "proxy": proxy}}}
+    shown = [world.run(main, params, check=True), world.run(main, params), world.files(), world.progress.read_text()]
+    assert "s3cr3t-w0rd" in world.call("k3d", "cluster", "create")["config"]
+    assert "s3cr3t-w0rd" not in json.dumps(shown)
+
+
+def test_files_reach_k3d_beside_its_config(world, tmp_path):
+    source = tmp_path / "manifest.yaml"
+    source.write_text("a: $b\n")
+    files = [{"source": str(source), "destination": "k3s-manifests/x.yaml"}]
+    world.run(main, {**PARAMS, "files": files})
+    call = world.call("k3d", "cluster", "create")
+    assert yaml.safe_load(call["config"])["files"][0]["source"] == "file-0"
+    assert call["beside"]["file-0"] == "a: $b\n"
+    assert world.run(main, {**PARAMS, "files": files})["changed"] is False
+    source.write_text("a: c\n")
+    result = world.run(main, {**PARAMS, "files": files})
+    assert [item["path"] for item in result["differences"]] == ["files"]
+
+
+# What check mode says and what then happens
+
+
+def situation(world: World, kind: str) -> dict[str, Any]:
+    """Bring a cluster that the module made into a situation; the options that are then asked for."""
+    if kind == "missing":
+        world.run(main, {"name": "fix", "state": "absent"})
+    elif kind in ("stopped", "stopped and drifted live"):
+        world.set(**stopped_world())
+    elif kind == "half-made":
+        identity = [CONTAINERS[0]["Id"]]
+        world.spec.write_text(json.dumps({**world.record(), "complete": False, "identity": identity}))
+        world.kubeconfig.unlink()
+    changes: dict[str, Any] = {
+        "drifted live": {"ports": [{"host_port": 1234, "node_port": 80}]},
+        "stopped and drifted live": {"ports": []},
+        "drifted, new cluster refused": {"env": []},
+        "drifted, new cluster allowed": {"env": [], "recreate": "if_needed"},
+    }.get(kind, {})
+    if kind == "drifted, new cluster allowed":
+        created = copy.deepcopy(CONTAINERS)
+        created[0]["Id"] = created[0]["Id"][::-1]
+        created[0]["Config"]["Env"].remove("FOO=b$ar")
+        world.set(created=created)
+    world.calls.clear()
+    return {**PARAMS, **changes}
+
+
+@pytest.mark.parametrize(
+    ("kind", "actions"),
+    [
+        ("missing", ["create", "write"]),
+        ("running", []),
+        ("stopped", ["start"]),
+        ("half-made", ["remove", "create", "write"]),
+        ("drifted live", ["close", "publish"]),
+        ("stopped and drifted live", ["start", "close"]),
+        ("drifted, new cluster refused", None),
+        ("drifted, new cluster allowed", ["delete", "create", "write"]),
+    ],
+)
+def test_check_mode_tells_what_happens(cluster, kind, actions):
+    params = situation(cluster, kind)
+    before = copy.deepcopy(cluster.state), cluster.files()
+    predicted = cluster.run(main, params, check=True)
+    assert (copy.deepcopy(cluster.state), cluster.files()) == before
+    assert cluster.writes == []
+    real = cluster.run(main, params)
+    for answer in (predicted, real):
+        # The port that k3d will choose for the API is not known before.
+        answer.get("cluster", {}).pop("api_server", None)
+    assert predicted == real
+    if actions is None:
+        assert real["failed"] and cluster.writes == []
+        return
+    assert [text.split()[0] for text in real["actions"]] == actions
+    assert real["changed"] is bool(actions)
+    assert cluster.run(main, params)["changed"] is False
