@@ -40,6 +40,7 @@ from ansible_collections.luckyplans.platform.plugins.module_utils._kubeapi impor
     delete_node,
     drain,
     epoch,
+    node_names,
     parse_kubeconfig,
 )
 from ansible_collections.luckyplans.platform.plugins.module_utils._progress import report
@@ -303,7 +304,10 @@ class K3d(Engine):
         pairs.update(self._memory())
         pairs.update(self._traceless(asked, recorded))
         found = [replace(item, klass=self._class(item)) for item in compare(pairs)]
-        if now["image"] != asked["image"] and not self._same_image(live, asked["image"]):
+        ids = sorted({item["Image"] for item in self.containers.values() if _role(item) != "loadbalancer"})
+        if len(ids) > 1:
+            found.insert(0, Difference("image", f"{now['image']}, {len(ids)} different images", asked["image"]))
+        elif now["image"] != asked["image"] and not self._same_image(live, asked["image"]):
             found.insert(0, Difference("image", now["image"], asked["image"]))
         if self.left_over:
             found.append(Difference("load_balancer", f"and left over: {', '.join(self.left_over)}", True, LIVE))
@@ -498,10 +502,13 @@ class K3d(Engine):
     def _add_agents(self, names: Sequence[str], workdir: str) -> None:
         timeout = self.params["timeout"]
         api = self._api(workdir)
+        present = {entry["name"] for entry in self.entries.values()}
+        # What is left of agents that somebody deleted by hand: a new one of the same name could not join.
+        for name in _through(names[0], self.name, node_names, api):
+            if name.startswith(f"k3d-{self.name}-agent-") and name not in present:
+                _through(name, self.name, delete_node, api, name)
         for name in names:
             first = not any(entry["role"] == "agent" for entry in self.entries.values())
-            # A node of that name that somebody deleted by hand would keep the new one from joining.
-            self._through(delete_node, api, name)
             argv = wanted.add_agent_argv(self.params, name, first=first, timeout=timeout)
             self.k3d.run(argv, timeout=timeout + PULL_SECONDS, on_line=report)
             self.look()
@@ -511,7 +518,7 @@ class K3d(Engine):
         running = {entry["name"] for entry in self.entries.values() if entry["State"]["Running"]}
         for name in step.names:
             if step.act == "drain" and not self.params["delete_volumes"]:
-                bound = self._through(bound_volumes, api, name)
+                bound = _through(name, self.name, bound_volumes, api, name)
                 if bound:
                     raise ClusterError(
                         f'The agent "{name}" holds the only data of the persistent volumes {", ".join(bound)}; save '
@@ -520,20 +527,12 @@ class K3d(Engine):
         for name in step.names:
             if step.act == "delete":
                 # The node object first: as long as the container is there, an interrupted run is taken up again.
-                self._through(delete_node, api, name)
+                _through(name, self.name, delete_node, api, name)
                 self.k3d.run(["node", "delete", name], timeout=120, on_line=report)
-                self._through(delete_node, api, name)
+                _through(name, self.name, delete_node, api, name)
             elif name in running:
-                self._through(drain, api, name, timeout=self.params["drain_timeout"], report=report)
-
-    def _through(self, call: Callable[..., Any], api: Api, name: str, **options: Any) -> Any:
-        try:
-            return call(api, name, **options)
-        except NotDrained as lacks:
-            raise ClusterError(
-                f'The agent "{name}" of the k3d cluster "{self.name}" cannot be taken out of service: {lacks}; remove '
-                f"what keeps it, or set a longer drain_timeout, then run again."
-            ) from lacks
+                timeout = self.params["drain_timeout"]
+                _through(name, self.name, drain, api, name, timeout=timeout, report=report)
 
     # The cluster as a whole
 
@@ -571,6 +570,17 @@ class K3d(Engine):
 
     def log_tails(self) -> dict[str, str]:
         return self.docker.log_tails(self._containers())
+
+
+def _through(agent: str, cluster: str, call: Callable[..., Any], *values: Any, **options: Any) -> Any:
+    """Ask the API for something that concerns an agent; its refusal as a sentence."""
+    try:
+        return call(*values, **options)
+    except NotDrained as lacks:
+        raise ClusterError(
+            f'The agent "{agent}" of the k3d cluster "{cluster}" cannot be taken in or out of service: {lacks}; remove '
+            f"what keeps it, or set a longer drain_timeout, then run again."
+        ) from lacks
 
 
 def _scratch(workdir: str) -> dict[str, str]:

@@ -134,6 +134,9 @@ def epoch(timestamp: str) -> float:
 def lacking_nodes(node_list: Mapping[str, Any], nodes: Mapping[str, float], *, network_optional: bool) -> str:
     """What is missing in an answer to /api/v1/nodes, or the empty string."""
     items = node_list.get("items") or []
+    # Objects of nodes that somebody deleted by other means stay behind, and never get ready.
+    known = [item for item in items if item["metadata"]["name"] in nodes]
+    items = known if len(known) == len(nodes) else items
     if len(items) < len(nodes):
         return f"{len(items)} of {len(nodes)} nodes have joined"
     for item in items:
@@ -208,6 +211,12 @@ def drain(api: Api, node: str, *, timeout: float, report: Callable[[str], None],
 def delete_node(api: Api, node: str) -> None:
     """Remove a node object; one that is not there is gone already."""
     _asked(api, "DELETE", f"/api/v1/nodes/{node}", allowed=(404,))
+
+
+def node_names(api: Api) -> list[str]:
+    """The names of all node objects, also of nodes that are gone."""
+    _status, body = _asked(api, "GET", "/api/v1/nodes")
+    return [item["metadata"]["name"] for item in json.loads(body).get("items") or []]
 
 
 def bound_volumes(api: Api, node: str) -> list[str]:

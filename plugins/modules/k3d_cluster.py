@@ -36,7 +36,9 @@ options:
   agents:
     description:
       - Number of agent nodes, changed in place.
-      - Agents in excess are drained, the youngest first, and deleted with their node objects.
+      - Agents in excess, the last ones, are drained and deleted with their node objects.
+      - Ports of the load balancer that lead to agents are closed meanwhile, as k3d would otherwise leave it with nodes that
+        are gone.
       - Further agents are made after the present nodes. Where they would not be alike (because of O(files),
         O(host_aliases), ports of their own, or filters by which nodes of that kind differ), only a new cluster will do.
     type: int

@@ -79,6 +79,9 @@ def test_fingerprint_is_of_the_way_not_of_the_file():
         ([node("a", READY), node("b", NO_NETWORK)], True, ""),
         ([node("a", READY), node("b", {**NO_NETWORK, "message": "out of disk"})], True, "out of disk"),
         (None, False, "0 of 2 nodes have joined"),
+        # Deleted by hand, it is still known to the API.
+        ([node("a", READY), node("b", READY), node("gone")], False, ""),
+        ([node("a", READY), node("other", READY), node("gone")], False, 'node "gone" is not ready'),
         (
             [node("a", {**READY, "lastHeartbeatTime": "2026-11-22T15:00:09Z"}), node("b", READY)],
             False,

@@ -293,7 +293,7 @@ def outcome(world: World, params: dict[str, Any]) -> dict[str, Any]:
     assert world.writes == []
     assert (world.state, world.files()) == before
     result = world.run(main, params)
-    assert checked == result
+    assert checked == result, result.get("msg")
     assert world.run(main, params)["changed"] is False
     return result
 
@@ -342,6 +342,27 @@ def test_agents_are_added(cluster):
     assert added[0] == [*head, "--timeout", "300s"]
     assert list(cluster.waits[-1][1]["nodes"]) == ["k3d-fix-server-0", "k3d-fix-agent-0-0", "k3d-fix-agent-1-0"]
     assert cluster.record()["spec"]["agents"] == 2
+
+
+def test_an_agent_that_somebody_deleted_is_made_again(cluster):
+    params = with_agents(cluster, 2)
+    cluster.serve(["k3d", "node", "delete", "k3d-fix-agent-0-0"], {})
+    cluster.calls.clear()
+    cluster.api.stale = ["k3d-fix-server-0", "k3d-fix-agent-0-0", "k3d-fix-agent-1-0", "k3d-fixed-agent-0"]
+    outcome(cluster, params)
+    assert agents(cluster) == ["k3d-fix-agent-1-0", "k3d-fix-agent-2-0"]
+    # What the API remembers of it would never get ready.
+    assert cluster.api.writes() == [("DELETE", "/api/v1/nodes/k3d-fix-agent-0-0")]
+
+
+def test_an_agent_of_another_image_is_a_difference(cluster):
+    params = with_agents(cluster, 1)
+    containers = copy.deepcopy(cluster.state["containers"])
+    containers[-1]["Image"] = "sha256:other"
+    cluster.set(containers=containers)
+    result = cluster.run(main, params)
+    assert [item["path"] for item in result["differences"]][0] == "image"
+    assert cluster.writes == []
 
 
 def test_an_agent_is_drained_and_deleted_with_its_node(cluster):
