@@ -41,6 +41,7 @@ from ansible_collections.luckyplans.platform.plugins.module_utils._kubeapi impor
     drain,
     epoch,
     node_names,
+    open_node,
     parse_kubeconfig,
 )
 from ansible_collections.luckyplans.platform.plugins.module_utils._progress import report
@@ -397,7 +398,7 @@ class K3d(Engine):
 
     def changes(self, live: Live) -> list[Step]:
         gone, new = self._agents_gone(live), self._agents_new(live)
-        close, reopen, add = self._port_moves(live, agents_change=bool(gone or new))
+        close, reopen, add = self._port_moves(live, agents_go=bool(gone))
         shown = ", ".join
         steps = []
         if self.left_over:
@@ -429,7 +430,7 @@ class K3d(Engine):
         first = max(used, default=-1) + 1
         return [f"{prefix}{first + index}-0" for index in range(self.params["agents"] - len(names))]
 
-    def _port_moves(self, live: Live, *, agents_change: bool) -> tuple[list[str], list[str], list[str]]:
+    def _port_moves(self, live: Live, *, agents_go: bool) -> tuple[list[str], list[str], list[str]]:
         """The ports of the load balancer to close, to open again, and to open."""
         if "loadbalancer" not in self.entries:
             return [], [], []
@@ -439,14 +440,13 @@ class K3d(Engine):
         close = [text for text in now if text not in asked]
         # k3d closes a port of the nodes for all ports of this machine that lead to it.
         inner = {text.partition("->")[2] for text in close}
-        # And it leaves agents that are gone in the load balancer's list, which then does not start again; nor does it
-        # add new ones to it.
+        # And it leaves agents that are gone in the load balancer's list, which then does not start again.
         kept = {text: item for text, item in wanted.wanted_ports(self.params).items() if text in now}
         again = sorted(
             text
             for text, item in kept.items()
             if text.endswith(on_balancer)
-            and (text.partition("->")[2] in inner or (agents_change and wanted.leads_to_agents(item)))
+            and (text.partition("->")[2] in inner or (agents_go and wanted.leads_to_agents(item)))
         )
         return sorted([*close, *again]), again, [text for text in asked if text not in now]
 
@@ -524,6 +524,7 @@ class K3d(Engine):
                         f'The agent "{name}" holds the only data of the persistent volumes {", ".join(bound)}; save '
                         f"them and set delete_volumes to true, or keep agents as it is."
                     )
+        closed: list[str] = []
         for name in step.names:
             if step.act == "delete":
                 # The node object first: as long as the container is there, an interrupted run is taken up again.
@@ -531,8 +532,14 @@ class K3d(Engine):
                 self.k3d.run(["node", "delete", name], timeout=120, on_line=report)
                 _through(name, self.name, delete_node, api, name)
             elif name in running:
-                timeout = self.params["drain_timeout"]
-                _through(name, self.name, drain, api, name, timeout=timeout, report=report)
+                try:
+                    timeout = self.params["drain_timeout"]
+                    _through(name, self.name, drain, api, name, timeout=timeout, report=report)
+                except ClusterError:
+                    for other in closed:
+                        _through(other, self.name, open_node, api, other)
+                    raise
+                closed.append(name)
 
     # The cluster as a whole
 

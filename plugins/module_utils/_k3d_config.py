@@ -634,9 +634,10 @@ def traceless(params: Mapping[str, Any]) -> dict[str, Any]:
     registries = params["registries"] or {}
     return {
         "files": [
-            f"{item['source']} (sha256:{_file_hash(item['source'])}) at {resolved(item['destination'])} on {node}"
+            # The filters and not the nodes: agents come and go.
+            f"{item['source']} (sha256:{_file_hash(item['source'])}) at {resolved(item['destination'])} on "
+            f"{', '.join(item['node_filters'])}"
             for item in params["files"]
-            for node in selected(params, item)
         ],
         "registries": f"sha256:{spec_hash(_registries_content(registries))}" if _registries_config(registries) else "",
         "host_aliases": [f"{item['ip']}: {', '.join(item['hostnames'])}" for item in params["host_aliases"]],

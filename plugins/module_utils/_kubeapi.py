@@ -22,6 +22,9 @@ from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import urlsplit
 
+#: Seconds in which an API that does not answer may come back: the load balancer before it may just be replaced.
+PATIENCE = 60.0
+
 
 class NotReady(Exception):
     """The cluster did not become usable in time; the text says what it still lacks."""
@@ -204,8 +207,13 @@ def drain(api: Api, node: str, *, timeout: float, report: Callable[[str], None],
                 said = lacks
             time.sleep(pause)
     except BaseException:
-        _asked(api, "PATCH", path, {"spec": {"unschedulable": None}}, allowed=(404,))
+        open_node(api, node)
         raise
+
+
+def open_node(api: Api, node: str) -> None:
+    """Let a node have pods again."""
+    _asked(api, "PATCH", f"/api/v1/nodes/{node}", {"spec": {"unschedulable": None}}, allowed=(404,))
 
 
 def delete_node(api: Api, node: str) -> None:
@@ -262,10 +270,16 @@ def _evict(api: Api, pod: Mapping[str, Any]) -> str:
 def _asked(
     api: Api, method: str, path: str, body: Mapping[str, Any] | None = None, allowed: Sequence[int] = ()
 ) -> tuple[int, str]:
-    try:
-        status, text = api.send(method, path, body)
-    except (OSError, http.client.HTTPException) as error:
-        raise NotDrained(f"{api.server} does not answer: {error}") from error
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            status, text = api.send(method, path, body)
+            break
+        except (OSError, http.client.HTTPException) as error:
+            # Every request here may be made twice.
+            if time.monotonic() >= deadline:
+                raise NotDrained(f"{api.server} does not answer: {error}") from error
+        time.sleep(0.5)
     if status >= 300 and status not in allowed:
         raise NotDrained(f"{api.server}{path} answers {status} to {method}: {_message(text)}")
     return status, text

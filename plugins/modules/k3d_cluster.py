@@ -37,10 +37,11 @@ options:
     description:
       - Number of agent nodes, changed in place.
       - Agents in excess, the last ones, are drained and deleted with their node objects.
-      - Ports of the load balancer that lead to agents are closed meanwhile, as k3d would otherwise leave it with nodes that
-        are gone.
+        Ports of the load balancer that lead to agents are closed meanwhile, as it would not start again with nodes in its
+        list that are gone.
       - Further agents are made after the present nodes. Where they would not be alike (because of O(files),
         O(host_aliases), ports of their own, or filters by which nodes of that kind differ), only a new cluster will do.
+        The load balancer hands nothing on to them before its ports change; servers reach their pods.
     type: int
     default: 0
   drain_timeout:

@@ -614,6 +614,12 @@ def test_a_cluster_without_a_record_is_compared_all_the_same():
     assert engine(subnet="172.27.0.0/16").differences(live, {}) == []
 
 
+def test_agents_may_come_and_go_without_a_word_on_what_leaves_no_trace():
+    files = [{"source": "/a", "destination": "k3s-manifests/b", "node_filters": []}]
+    few, many = (options_of.traceless_hash(options(files=files, agents=count)) for count in (0, 3))
+    assert few == many
+
+
 def test_what_leaves_no_trace_is_known_by_the_label_of_a_server():
     aliases = [{"ip": "10.0.0.1", "hostnames": ["a"]}]
     containers = copy.deepcopy(CONTAINERS)

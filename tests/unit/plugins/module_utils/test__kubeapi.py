@@ -347,7 +347,21 @@ def test_a_refusal_of_the_api_is_told(status, body, sentence):
         _kubeapi.delete_node(Refusing(), "n")
 
 
-def test_an_api_that_is_gone_is_told(running):
+def test_an_api_that_comes_back_is_waited_for():
+    class Returning(FakeApi):
+        def send(self, method: str, path: str, body: Any = None) -> tuple[int, str]:
+            self.asked.append((method, path))
+            if len(self.asked) == 1:
+                raise ConnectionRefusedError("not yet")
+            return 200, "{}"
+
+    api = Returning()
+    _kubeapi.delete_node(api, "n")
+    assert len(api.asked) == 2
+
+
+def test_an_api_that_is_gone_is_told(running, monkeypatch):
+    monkeypatch.setattr(_kubeapi, "PATIENCE", 0)
     access = running.access()
     away = _kubeapi.Access("https://127.0.0.1:1", access.ca_pem, access.cert_pem, access.key_pem)
     with pytest.raises(_kubeapi.NotDrained, match="does not answer"):

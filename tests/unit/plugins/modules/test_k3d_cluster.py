@@ -326,11 +326,7 @@ def test_a_second_way_to_a_port_of_the_nodes_is_opened_again(cluster):
 
 def test_agents_are_added(cluster):
     result = outcome(cluster, {**PARAMS, **ALIKE, "agents": 2})
-    assert result["actions"] == [
-        "close the ports 127.0.0.1:8081->80/tcp on loadbalancer",
-        "add the agents k3d-fix-agent-0-0, k3d-fix-agent-1-0",
-        "open again the ports 127.0.0.1:8081->80/tcp on loadbalancer",
-    ]
+    assert result["actions"] == ["add the agents k3d-fix-agent-0-0, k3d-fix-agent-1-0"]
     assert [item["name"] for item in result["cluster"]["nodes"]] == [
         "k3d-fix-server-0",
         "k3d-fix-agent-0-0",
@@ -396,6 +392,23 @@ def test_an_agent_whose_pods_may_not_go_stays(cluster):
     assert cluster.api.writes()[-1] == ("PATCH", "/api/v1/nodes/k3d-fix-agent-0-0")
     cluster.api.refuses = False
     assert outcome(cluster, {**params, "agents": 0})["changed"]
+
+
+def test_all_agents_are_put_into_service_again_where_one_cannot_go(cluster):
+    params = with_agents(cluster, 2)
+    asked = cluster.api.send
+
+    def send(method: str, path: str, body: Any = None) -> tuple[int, str]:
+        if method == "GET" and "k3d-fix-agent-1-0" in path:
+            cluster.api.pods, cluster.api.refuses = [{"metadata": {"namespace": "a", "name": "web"}}], True
+        return asked(method, path, body)
+
+    cluster.api.send = send
+    result = cluster.run(main, {**params, "agents": 0, "drain_timeout": 0})
+    assert 'The agent "k3d-fix-agent-1-0" of the k3d cluster "fix" cannot be taken in or out of service' in result["msg"]
+    nodes = [path.rpartition("/")[2] for method, path in cluster.api.writes() if method == "PATCH"]
+    assert nodes == [f"k3d-fix-agent-{index}-0" for index in (0, 1, 1, 0)]
+    assert cluster.writes == []
 
 
 def test_an_agent_that_holds_the_only_data_stays(cluster):
