@@ -38,7 +38,8 @@ options:
       - Path of the cluster's own kubeconfig, written with mode C(0600). It is written again when it is missing, open to
         others, or leads elsewhere. C(~/.kube/config) is refused and never touched.
       - The directory also holds the module's record of the cluster, C(spec.json), and belongs to this one cluster. A
-        cluster of this name without a matching record was made by somebody else and is refused in every state.
+        cluster of this name without a matching record was made by somebody else and is refused in every state, unless
+        O(adopt) takes it over.
     type: path
     required: true
   api_host:
@@ -56,12 +57,20 @@ options:
   recreate:
     description:
       - What to do where the options ask for something that only a new cluster can be.
-      - V(never) fails with a table of the differences.
+      - V(never) fails with a table of the differences, and changes nothing, not even what could be changed in place.
       - V(if_needed) deletes the cluster, with everything in it, and creates it anew.
       - A cluster whose creation was interrupted never was one, holds nothing, and is replaced in both cases.
     type: str
     choices: [never, if_needed]
     default: never
+  adopt:
+    description:
+      - Take over a cluster of this name that was made by other means, with O(state=present).
+      - Only where it needs no new cluster to be what the options ask for; else it is refused whatever O(recreate) says.
+        It gets a record and a kubeconfig, and is this module's from then on.
+      - Without it such a cluster is refused, and the failure returns the differences.
+    type: bool
+    default: false
 notes:
   - Runs C(docker) from E(PATH), on the machine that the module runs on.
   - One run at a time works on a cluster, guarded by a lock file beside the kubeconfig; another run waits for it.

@@ -15,9 +15,11 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-LineReader = Callable[[str], None]
+if TYPE_CHECKING:
+    # Python 3.8 cannot make this value.
+    LineReader = Callable[[str], None]
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 # What looks like a secret in foreign text is hidden even if nobody told us its value.

@@ -34,13 +34,15 @@ from ansible_collections.luckyplans.platform.plugins.module_utils._kubeapi impor
     Api,
     NotReady,
     epoch,
+    holds_access,
     parse_kubeconfig,
     wait_until_ready,
 )
 from ansible_collections.luckyplans.platform.plugins.module_utils._progress import report
 
 ABSENT, RUNNING, STOPPED = "absent", "running", "stopped"
-RECREATE = "recreate"
+#: What a difference takes: a change of the running cluster, a restart of its nodes, or another cluster.
+LIVE, RESTART, RECREATE = "live", "restart", "recreate"
 
 
 class ClusterError(Exception):
@@ -112,6 +114,8 @@ class Live:
     api_server: str
     identity: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
+    #: Volumes with data that the engine deletes together with the cluster.
+    volumes: tuple[str, ...] = ()
 
     @property
     def state(self) -> str:
@@ -130,6 +134,8 @@ class Record:
     spec_hash: str = ""
     access: str = ""
     pid: int = 0
+    #: Its context is in the user's global kubeconfig, by this module.
+    merged: bool = False
 
     @classmethod
     def load(cls, path: str) -> Record | None:
@@ -206,6 +212,15 @@ class Docker:
                 return ""
             raise
 
+    def image_env(self, image_id: str) -> list[str] | None:
+        """The environment that an image gives to its containers; nothing where the image is gone."""
+        try:
+            return list(self.cli.json(["image", "inspect", image_id])[0]["Config"].get("Env") or [])
+        except CliError as error:
+            if error.completed is not None and "no such image" in error.completed.stderr.lower():
+                return None
+            raise
+
     def same_image(self, reference: str, name: str, image_id: str) -> bool:
         """Whether a container made from an image (by name, with that id) is what the reference asks for."""
         return name == reference or (bool(image_id) and self.image_id(reference) == image_id)
@@ -219,6 +234,9 @@ class Docker:
 
     def stop(self, ids: Sequence[str], grace: int) -> None:
         self.cli.run(["stop", "-t", str(grace), *ids], timeout=120 + grace * len(ids))
+
+    def rename(self, name: str, new_name: str) -> None:
+        self.cli.run(["rename", name, new_name])
 
     def log_tails(self, ids: Sequence[str], lines: int = 25) -> dict[str, str]:
         """The ends of the logs of these containers, by name."""
@@ -243,6 +261,9 @@ class Goal:
     kubeconfig: str
     recreate: str
     wait: int
+    adopt: bool = False
+    delete_volumes: bool = False
+    merge: bool = False
 
     @property
     def directory(self) -> str:
@@ -253,12 +274,27 @@ class Goal:
         return os.path.join(self.directory, "spec.json")
 
 
+@dataclass(frozen=True)
+class Step:
+    kind: str
+    text: str
+    #: What an engine is to do in a step of kind "change", and to what.
+    act: str = ""
+    names: tuple[str, ...] = ()
+
+
 class Engine(ABC):
     """One way to make a cluster. Readers answer, or raise when they cannot know; they never guess."""
 
     label: str
     #: A node without a pod network counts as ready.
     network_optional = False
+    #: The name of its context in the kubeconfig that it gives.
+    context = ""
+    #: What the user should know although nothing is wrong.
+    warnings: Sequence[str] = ()
+    #: Sentences on what the creation needs on this machine and does not find.
+    missing: Sequence[str] = ()
 
     @abstractmethod
     def look(self) -> Live | None:
@@ -301,6 +337,22 @@ class Engine(ABC):
     def kubeconfig(self) -> str:
         """Its kubeconfig, as text."""
 
+    def changes(self, live: Live) -> list[Step]:
+        """The steps from the cluster to the wanted one, where all differences are live ones."""
+        return []
+
+    def changed(self, live: Live) -> Live:
+        """The cluster after these steps."""
+        return live
+
+    def change(self, step: Step, workdir: str) -> None:
+        """Take one of these steps."""
+        raise NotImplementedError
+
+    def merge(self, workdir: str, path: str) -> None:
+        """Add its context to a kubeconfig of several clusters, and make it nobody's current one."""
+        raise NotImplementedError
+
     @abstractmethod
     def log_tails(self) -> dict[str, str]:
         """The ends of its nodes' logs."""
@@ -324,28 +376,24 @@ class Situation:
     leftovers: tuple[str, ...] = ()
     #: The engine process of an interrupted run that is still at work.
     busy_pid: int = 0
-
-
-@dataclass(frozen=True)
-class Step:
-    kind: str
-    text: str
+    #: How to bring about live differences, and what the cluster is then.
+    changes: tuple[Step, ...] = ()
+    changed: Live | None = None
+    #: Its context is in the global kubeconfig, by this module; and leads to this cluster.
+    merged: bool = False
+    merge_current: bool = False
 
 
 def make_plan(label: str, goal: Goal, situation: Situation, planned: Live) -> list[Step]:
     """The steps from what is to what is asked for, or a ClusterError where there is no allowed way."""
     who = f'the {label} cluster "{goal.name}"'
     live = situation.live
-    if situation.bond == "foreign":
-        raise ClusterError(
-            f'A {label} cluster named "{goal.name}" exists, but it was not made by this module with the kubeconfig '
-            f'"{goal.kubeconfig}"; choose another name, give the kubeconfig path it was made with, or remove it by '
-            f"hand if nobody needs it."
-        )
+    if situation.bond == "foreign" and not (goal.adopt and goal.state == "present"):
+        raise _foreign(label, goal, situation.differences)
     forget = [Step("forget", f"remove the files of a deleted cluster: {', '.join(situation.leftovers)}")]
     if goal.state == "absent":
         if live is not None:
-            return [Step("remove", f"delete {who}")]
+            return [_remove_step(label, goal, situation, f"delete {who}")]
         return forget if situation.leftovers else []
     if goal.state in ("started", "stopped") and (live is None or situation.bond == "half-made"):
         what = "does not exist" if live is None else "was never finished"
@@ -359,27 +407,65 @@ def make_plan(label: str, goal: Goal, situation: Situation, planned: Live) -> li
             f'The kubeconfig "{goal.kubeconfig}" exists already and was not written by this module; '
             f"move it away, or give the path of another file."
         )
+    merge = Step("merge", f'merge the context of {who} into "{global_kubeconfig()}"')
     steps: list[Step] = []
+    refused = [item for item in situation.differences if item.klass != LIVE]
     if situation.bond == "half-made":
-        steps.append(Step("remove", f"remove {who}, whose creation was interrupted"))
-    elif situation.differences:
-        gate(label, goal, situation.differences)
+        steps.append(_remove_step(label, goal, situation, f"remove {who}, whose creation was interrupted"))
+    elif refused:
+        gate(label, goal, situation.differences, foreign=situation.bond == "foreign")
         changed = ", ".join(item.path for item in situation.differences)
-        steps.append(Step("remove", f"delete {who} to change: {changed}"))
+        steps.append(_remove_step(label, goal, situation, f"delete {who} to change: {changed}"))
     if live is None or steps:
         steps.append(Step("create", f'create {who} from image "{planned.image}", {len(planned.nodes)} node(s)'))
         steps.append(Step("kubeconfig", f'write the kubeconfig "{goal.kubeconfig}"'))
-        return steps
+        return [*steps, merge] if goal.merge else steps
+    if situation.bond == "foreign":
+        steps.append(Step("adopt", f"take over {who}, which was made by other means"))
     stopped = [node.name for node in live.nodes if not node.running]
     if stopped:
         steps.append(Step("start", f"start the nodes of {who}: {', '.join(stopped)}"))
     if situation.kubeconfig != "current":
         steps.append(Step("kubeconfig", f'write the {situation.kubeconfig} kubeconfig "{goal.kubeconfig}"'))
-    return steps
+    if goal.merge and not situation.merge_current:
+        steps.append(merge)
+    return [*steps, *situation.changes]
 
 
-def gate(label: str, goal: Goal, differences: Sequence[Difference]) -> None:
-    """Refuse what would cost the cluster, unless the caller has allowed it."""
+def _foreign(label: str, goal: Goal, differences: Sequence[Difference]) -> ClusterError:
+    sentence = (
+        f'A {label} cluster named "{goal.name}" exists, but it was not made by this module with the kubeconfig '
+        f'"{goal.kubeconfig}"; choose another name, give the kubeconfig path it was made with, or remove it by '
+        f"hand if nobody needs it."
+    )
+    if goal.state == "present":
+        compared = f"It differs in:\n{table(differences)}" if differences else "It is as these options ask for."
+        sentence += f" To take it over as it is, set adopt to true. {compared}"
+    return ClusterError(sentence, differences=[item.as_dict() for item in differences])
+
+
+def _remove_step(label: str, goal: Goal, situation: Situation, text: str) -> Step:
+    """The deletion of what there is, unless that would cost data which nobody has given up."""
+    volumes = situation.live.volumes if situation.live else ()
+    if volumes and not goal.delete_volumes:
+        raise ClusterError(
+            f'To {text} would also delete the volumes {", ".join(volumes)}, whose names begin with "{label}-"; '
+            f"save their data and set delete_volumes to true.",
+            differences=[item.as_dict() for item in situation.differences],
+        )
+    lost = f", with the volumes {', '.join(volumes)}" if volumes else ""
+    context = f', and its context in "{global_kubeconfig()}"' if situation.merged else ""
+    return Step("remove", text + lost + context)
+
+
+def gate(label: str, goal: Goal, differences: Sequence[Difference], *, foreign: bool = False) -> None:
+    """Refuse what would cost the cluster, unless the caller has allowed it; nobody may give up another's cluster."""
+    if foreign:
+        raise ClusterError(
+            f'The {label} cluster "{goal.name}" was made by other means and cannot be taken over, as only a new '
+            f"cluster can be what is asked for; restore these settings, or choose another name:\n{table(differences)}",
+            differences=[item.as_dict() for item in differences],
+        )
     if goal.recreate == "if_needed":
         return
     raise ClusterError(
@@ -399,8 +485,14 @@ def predict(steps: Sequence[Step], situation: Situation, planned: Live) -> Live 
         elif step.kind == "create":
             live = planned
         elif step.kind in ("start", "stop") and live is not None:
-            live = replace(live, nodes=tuple(replace(node, running=step.kind == "start") for node in live.nodes))
+            live = _with_nodes(live, running=step.kind == "start")
+        elif step.kind == "change" and situation.changed is not None:
+            live = _with_nodes(situation.changed, running=True)
     return live
+
+
+def _with_nodes(live: Live, *, running: bool) -> Live:
+    return replace(live, nodes=tuple(replace(node, running=running) for node in live.nodes))
 
 
 def describe(live: Live | None, kubeconfig: str) -> dict[str, Any]:
@@ -464,10 +556,41 @@ def survey(engine: Engine, goal: Goal) -> Situation:
         return Situation(None, "none", kubeconfig=kubeconfig_state(goal.kubeconfig, None))
     bond = find_bond(live, record, lambda: engine.ever_served(live))
     differences: list[Difference] = []
-    if bond == "ours" and record is not None and goal.state == "present":
-        differences = engine.differences(live, record.spec)
+    if bond != "half-made" and goal.state == "present":
+        differences = engine.differences(live, record.spec if record is not None and bond == "ours" else {})
+    in_place = bool(differences) and all(item.klass == LIVE for item in differences)
     busy = record.pid if record is not None and bond == "half-made" and still_creating(record.pid, goal.name) else 0
-    return Situation(live, bond, tuple(differences), kubeconfig_state(goal.kubeconfig, record), busy_pid=busy)
+    return Situation(
+        live,
+        bond,
+        tuple(differences),
+        kubeconfig_state(goal.kubeconfig, record),
+        busy_pid=busy,
+        changes=tuple(engine.changes(live)) if in_place else (),
+        changed=engine.changed(live) if in_place else None,
+        merged=record is not None and bond == "ours" and record.merged,
+        merge_current=goal.merge and _merged(goal, engine.context),
+    )
+
+
+def global_kubeconfig() -> str:
+    return os.path.expanduser("~/.kube/config")
+
+
+def _read(path: str) -> str:
+    """A file's text, empty where there is none."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError) as error:
+        raise ClusterError(f'The file "{path}" cannot be read ({error}); make it readable, then run again.') from error
+
+
+def _merged(goal: Goal, context: str) -> bool:
+    """Whether the global kubeconfig holds the context with the access that the cluster's own kubeconfig gives."""
+    return holds_access(_read(global_kubeconfig()), _read(goal.kubeconfig), context)
 
 
 def find_bond(live: Live, record: Record | None, ever_served: Callable[[], bool]) -> str:
@@ -508,6 +631,8 @@ def still_creating(pid: int, name: str) -> bool:
 def converge(engine: Engine, goal: Goal, *, check_mode: bool) -> dict[str, Any]:
     """Bring the cluster to the goal; in check mode only say how."""
     planned = engine.planned() if goal.state == "present" else Live((), "", "")
+    if goal.state == "present" and engine.missing and not check_mode:
+        raise ClusterError(engine.missing[0])
     if check_mode:
         situation = survey(engine, goal)
         return make_result(engine.label, goal, situation, make_plan(engine.label, goal, situation, planned), planned)
@@ -522,6 +647,8 @@ def converge(engine: Engine, goal: Goal, *, check_mode: bool) -> dict[str, Any]:
             report(f"{step.text}")
             _apply(step, engine, goal, situation)
         live = _verified(engine, goal) if steps else situation.live
+        if situation.changes and live is not None:
+            _note_spec(engine, goal)
         result["cluster"] = summary(engine.label, goal.name, live)
         if live is not None and goal.state in ("present", "started"):
             _wait(engine, goal, live)
@@ -532,17 +659,70 @@ def _apply(step: Step, engine: Engine, goal: Goal, situation: Situation) -> None
     if step.kind == "create":
         _create(engine, goal)
     elif step.kind == "remove":
-        with workspace(goal.directory) as workdir:
-            engine.remove(workdir)
+        _remove(engine, goal, situation.merged)
         _forget(goal)
     elif step.kind == "forget":
         _forget(goal)
     elif step.kind == "kubeconfig":
         _write_kubeconfig(engine, goal)
+    elif step.kind == "adopt":
+        spec = engine.spec()
+        Record(engine.label, goal.name, True, engine.identity(), spec, spec_hash(spec)).save(goal.record)
+    elif step.kind == "merge":
+        _merge(engine, goal)
+    elif step.kind == "change":
+        with workspace(goal.directory) as workdir:
+            engine.change(step, workdir)
     elif step.kind == "start" and situation.live is not None:
         engine.start(situation.live)
     elif step.kind == "stop" and situation.live is not None:
         engine.stop(situation.live)
+
+
+def _note_spec(engine: Engine, goal: Goal) -> None:
+    """Write down what a cluster has been changed to."""
+    record = Record.load(goal.record)
+    if record is not None:
+        record.spec = engine.spec()
+        record.spec_hash = spec_hash(record.spec)
+        record.save(goal.record)
+
+
+def _remove(engine: Engine, goal: Goal, merged: bool) -> None:
+    """Delete the cluster; the engine takes its context out of a copy of the global kubeconfig, which is then put back."""
+    path = os.path.realpath(global_kubeconfig())
+    before = _read(path) if merged else ""
+    with workspace(goal.directory) as workdir:
+        scratch = os.path.join(workdir, "kubeconfig")
+        if before:
+            write_private(scratch, before)
+        engine.remove(workdir)
+        after = _read(scratch)
+    if before and after and after != before:
+        # The engine makes some other context the current one: not for it to choose.
+        if re.search(rf"(?m)^current-context: [\"']?{re.escape(engine.context)}[\"']?\s*$", before):
+            after = re.sub(r"(?m)^current-context:.*$", 'current-context: ""', after)
+        write_private(path, after)
+
+
+def _merge(engine: Engine, goal: Goal) -> None:
+    path = os.path.realpath(global_kubeconfig())
+    record = Record.load(goal.record)
+    before = _read(path)
+    with workspace(goal.directory) as workdir:
+        scratch = os.path.join(workdir, "merged")
+        write_private(scratch, before)
+        engine.merge(workdir, scratch)
+        after = _read(scratch)
+    if record is None or not holds_access(after, _read(goal.kubeconfig), engine.context):
+        raise ClusterError(
+            f'{engine.label} did not merge the context "{engine.context}" into a copy of "{path}", which is left as it '
+            f"was; check that it is a kubeconfig, or set merge_kubeconfig to false."
+        )
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    write_private(path, after)
+    record.merged = True
+    record.save(goal.record)
 
 
 def _create(engine: Engine, goal: Goal) -> None:
@@ -785,11 +965,20 @@ def make_goal(params: Mapping[str, Any], wait: int) -> Goal:
         # Also for an image that is there and empty, which Ansible's own check of required options lets pass.
         raise ClusterError("image is empty; give the full reference of a node image, or another state.")
     kubeconfig = os.path.abspath(os.path.expanduser(params["kubeconfig"]))
-    if kubeconfig == os.path.expanduser("~/.kube/config"):
+    if kubeconfig == global_kubeconfig():
         raise ClusterError(
             f'kubeconfig is "{kubeconfig}", which is not one cluster\'s own; give the path of another file.'
         )
-    return Goal(name, params["state"], kubeconfig, params["recreate"], wait)
+    return Goal(
+        name,
+        params["state"],
+        kubeconfig,
+        params["recreate"],
+        wait,
+        adopt=params["adopt"],
+        delete_volumes=params.get("delete_volumes", False),
+        merge=params.get("merge_kubeconfig", False),
+    )
 
 
 def check_address(option: str, address: str, *, versions: Sequence[int] = (4, 6)) -> None:
@@ -808,11 +997,27 @@ def check_port(option: str, port: int, *, lowest: int = 0) -> None:
 
 
 def run_module(module: Any, build: Callable[[Mapping[str, Any], Secrets], tuple[Engine, Goal]]) -> None:
-    """Run a cluster module to its end; every known failure becomes its sentence, anything else a traceback."""
+    """Run a cluster module to its end."""
+
+    def work(secrets: Secrets) -> dict[str, Any]:
+        engine, goal = build(module.params, secrets)
+        for sentence in [*engine.warnings, *(engine.missing if module.check_mode else ())]:
+            module.warn(sentence)
+        return converge(engine, goal, check_mode=module.check_mode)
+
+    _run(module, work)
+
+
+def run_info_module(module: Any, read: Callable[[Mapping[str, Any], Secrets], dict[str, Any]]) -> None:
+    """Run a module that only reads."""
+    _run(module, lambda secrets: {"changed": False, **read(module.params, secrets)})
+
+
+def _run(module: Any, work: Callable[[Secrets], dict[str, Any]]) -> None:
+    """Every known failure becomes its sentence, anything else a traceback."""
     secrets = Secrets()
     try:
-        engine, goal = build(module.params, secrets)
-        result = converge(engine, goal, check_mode=module.check_mode)
+        result = work(secrets)
     except CliError as error:
         said = last_lines(error.completed.stderr, 25) if error.completed else ""
         sentence = explain(said) or error.sentence

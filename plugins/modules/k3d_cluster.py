@@ -10,7 +10,8 @@ module: k3d_cluster
 short_description: Manage a local Kubernetes cluster made by k3d
 version_added: 0.1.0
 description:
-  - Creates, compares, starts, stops and deletes one k3d cluster on Docker.
+  - Creates, compares, changes, starts, stops and deletes one k3d cluster on Docker.
+  - Ports of the load balancer and the number of agents are changed in place, everything else by a new cluster.
   - Nothing is deleted or created anew unless O(recreate) allows it.
 author:
   - luckyplans contributors (@luckyplans)
@@ -29,16 +30,30 @@ attributes:
     support: full
 options:
   servers:
-    description: Number of server nodes.
+    description: Number of server nodes. An even number above one is warned about.
     type: int
     default: 1
   agents:
-    description: Number of agent nodes.
+    description:
+      - Number of agent nodes, changed in place.
+      - Agents in excess, the last ones, are drained and deleted with their node objects.
+        Ports of the load balancer that lead to agents are closed meanwhile, as it would not start again with nodes in its
+        list that are gone.
+      - Further agents are made after the present nodes. Where they would not be alike (because of O(files),
+        O(host_aliases), ports of their own, or filters by which nodes of that kind differ), only a new cluster will do.
+        The load balancer hands nothing on to them before its ports change; servers reach their pods.
     type: int
     default: 0
+  drain_timeout:
+    description:
+      - Seconds that the pods of an agent may take to leave it before it is deleted. Disruption budgets are respected.
+      - If they do not leave in time, the task fails and the agent is put into service again.
+    type: int
+    default: 120
   ports:
     description:
-      - Ports to publish on this machine.
+      - Ports to publish on this machine. Those of the load balancer are changed in place, with an interruption of a few
+        seconds for all of them, the API included.
     type: list
     elements: dict
     default: []
@@ -62,7 +77,7 @@ options:
         default: tcp
       node_filters:
         description:
-          - k3d node filters, such as V(loadbalancer) or V(server:0:direct).
+          - k3d node filters, such as V(loadbalancer) or V(server:0:direct), which name the load balancer or one node.
           - If empty, V(loadbalancer); with O(load_balancer=false), V(server:0:direct).
         type: list
         elements: str
@@ -70,13 +85,13 @@ options:
   volumes:
     description:
       - Directories, files or Docker volumes to mount into nodes.
-      - Volumes whose name begins with C(k3d-) are deleted with the cluster; all others are kept.
+      - Volumes whose name begins with C(k3d-) are deleted with the cluster, see O(delete_volumes); all others are kept.
     type: list
     elements: dict
     default: []
     suboptions:
       source:
-        description: Absolute path on this machine, or the name of a Docker volume.
+        description: Absolute path on this machine, which must exist, or the name of a Docker volume.
         type: str
         required: true
       destination:
@@ -88,6 +103,97 @@ options:
         type: list
         elements: str
         default: []
+  files:
+    description:
+      - Files to copy into nodes before they start. A changed content is a difference that takes a new cluster.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      source:
+        description: Absolute path of the file on this machine.
+        type: path
+        required: true
+      destination:
+        description: Absolute path in the node, or one that begins with k3d's name for a path of k3s.
+        type: str
+        required: true
+      node_filters:
+        description: k3d node filters. If empty, all servers and agents.
+        type: list
+        elements: str
+        default: []
+  registries:
+    description: Image registries for the cluster.
+    type: dict
+    suboptions:
+      create:
+        description: A registry to make, and to delete, with the cluster.
+        type: dict
+        suboptions:
+          name:
+            description: Name of its container, by which nodes reach it.
+            type: str
+            required: true
+          host_ip:
+            description: Address of this machine to publish it on.
+            type: str
+            default: 127.0.0.1
+          host_port:
+            description: Port of this machine; V(0) for a free one.
+            type: int
+            default: 0
+          image:
+            description: Image of the registry, if not k3d's own choice.
+            type: str
+            default: ""
+          volumes:
+            description: Mounts for it, each C(SOURCE:DESTINATION).
+            type: list
+            elements: str
+            default: []
+          proxy:
+            description: Another registry that it is to be a cache for.
+            type: dict
+            suboptions:
+              remote_url:
+                description: Address of that registry.
+                type: str
+                required: true
+              username:
+                description: User for it.
+                type: str
+                default: ""
+              password:
+                description: Password of that user.
+                type: str
+                default: ""
+      use:
+        description: Registries made by k3d that the cluster is to use, each C(NAME) or C(NAME:PORT).
+        type: list
+        elements: str
+        default: []
+      config:
+        description:
+          - The text of a C(registries.yaml) for k3s, or the absolute path of one on this machine.
+          - Set C(no_log) on the task if the text holds a password.
+        type: str
+        default: ""
+  host_aliases:
+    description: Further names for addresses, known to all nodes and to the cluster's DNS.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      ip:
+        description: The address.
+        type: str
+        required: true
+      hostnames:
+        description: Its names.
+        type: list
+        elements: str
+        required: true
   k3s_extra_args:
     description:
       - Arguments for k3s.
@@ -105,14 +211,37 @@ options:
         type: list
         elements: str
         default: []
-  runtime_labels:
-    description: Docker labels for node containers.
+  node_labels:
+    description: Kubernetes labels that nodes give themselves when they join.
     type: list
     elements: dict
     default: []
     suboptions:
       name:
-        description: Name of the label; not C(app), and not beginning with C(k3s.) or C(k3d.).
+        description: Name of the label; not of a domain of Kubernetes that nodes may not use.
+        type: str
+        required: true
+      value:
+        description: Value of the label.
+        type: str
+        required: true
+      node_filters:
+        description: k3d node filters. If empty, all servers and agents.
+        type: list
+        elements: str
+        default: []
+  runtime_labels:
+    description:
+      - Docker labels for node containers. Those of the load balancer are not compared, as k3d takes them away when it
+        changes a port.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description:
+          - Name of the label; not C(app), not beginning with C(k3s.) or C(k3d.), and not C(platform.luckyplans.spec), by
+            which the module knows settings that leave no other trace.
         type: str
         required: true
       value:
@@ -145,6 +274,14 @@ options:
         type: list
         elements: str
         default: []
+  servers_memory:
+    description: Memory that a server may use, such as V(2g); empty for no limit.
+    type: str
+    default: ""
+  agents_memory:
+    description: Memory that an agent may use, such as V(512m); empty for no limit.
+    type: str
+    default: ""
   subnet:
     description:
       - Network of the nodes, such as C(172.28.0.0/16); V(auto) lets k3d choose one and pin the addresses of servers.
@@ -177,11 +314,25 @@ options:
       - Also waited in a run that finds the cluster running but not ready, for example after a reboot.
     type: int
     default: 300
+  merge_kubeconfig:
+    description:
+      - Also merge the context C(k3d-NAME) into C(~/.kube/config), by replacing that file in one step with mode C(0600). The
+        current context stays the one it was.
+      - It is taken out again when this module deletes the cluster; to set this to false later does not take it out.
+    type: bool
+    default: false
+  delete_volumes:
+    description:
+      - Allow what deletes data that lie in volumes - the deletion of a cluster with mounted volumes whose names begin with
+        C(k3d-), and of an agent that holds the only data of a persistent volume.
+    type: bool
+    default: false
   executable:
     description: Name or path of the k3d binary.
     type: str
     default: k3d
 seealso:
+  - module: luckyplans.platform.k3d_cluster_info
   - module: luckyplans.platform.kind_cluster
 """
 
@@ -212,6 +363,30 @@ EXAMPLES = r"""
     volumes:
       - source: /srv/luckyplans
         destination: k3s-storage
+
+- name: Two agents and a further port, without a new cluster
+  luckyplans.platform.k3d_cluster:
+    name: luckyplans
+    image: rancher/k3s:v1.36.4-k3s1
+    kubeconfig: ~/.luckyplans/clusters/luckyplans/kubeconfig
+    agents: 2
+    ports:
+      - host_port: 80
+        node_port: 80
+      - host_port: 443
+        node_port: 443
+      - host_port: 5432
+        node_port: 30432
+    k3s_extra_args:
+      - arg: --disable=traefik
+
+- name: Take over a cluster that was made by hand
+  luckyplans.platform.k3d_cluster:
+    name: mine
+    image: rancher/k3s:v1.36.4-k3s1
+    kubeconfig: ~/.luckyplans/clusters/mine/kubeconfig
+    api_host: 0.0.0.0
+    adopt: true
 
 - name: Stop it
   luckyplans.platform.k3d_cluster:
@@ -307,10 +482,12 @@ differences:
       returned: success
       sample: ["127.0.0.1:8080->80/tcp on loadbalancer"]
     class:
-      description: What it takes to bring it about. In this version always V(recreate), a new cluster.
+      description:
+        - What it takes to bring it about - V(live), a change of the running cluster, V(restart), a restart of its nodes, or
+          V(recreate), a new cluster. No setting is of class V(restart) at present.
       type: str
       returned: success
-      sample: recreate
+      sample: live
 diff:
   description: The cluster before and after, equal in check mode and outside of it.
   returned: success
@@ -327,6 +504,32 @@ from ansible_collections.luckyplans.platform.plugins.module_utils._cluster impor
 from ansible_collections.luckyplans.platform.plugins.module_utils._k3d import build
 
 _NODE_FILTERS = {"type": "list", "elements": "str", "default": []}
+
+_REGISTRIES = {
+    "type": "dict",
+    "options": {
+        "create": {
+            "type": "dict",
+            "options": {
+                "name": {"type": "str", "required": True},
+                "host_ip": {"type": "str", "default": "127.0.0.1"},
+                "host_port": {"type": "int", "default": 0},
+                "image": {"type": "str", "default": ""},
+                "volumes": {"type": "list", "elements": "str", "default": []},
+                "proxy": {
+                    "type": "dict",
+                    "options": {
+                        "remote_url": {"type": "str", "required": True},
+                        "username": {"type": "str", "default": ""},
+                        "password": {"type": "str", "default": "", "no_log": True},
+                    },
+                },
+            },
+        },
+        "use": {"type": "list", "elements": "str", "default": []},
+        "config": {"type": "str", "default": ""},
+    },
+}
 
 
 def _named_values() -> dict[str, object]:
@@ -353,6 +556,7 @@ def main() -> None:
             "api_port": {"type": "int", "default": 0},
             "servers": {"type": "int", "default": 1},
             "agents": {"type": "int", "default": 0},
+            "drain_timeout": {"type": "int", "default": 120},
             "ports": {
                 "type": "list",
                 "elements": "dict",
@@ -375,14 +579,37 @@ def main() -> None:
                     "node_filters": _NODE_FILTERS,
                 },
             },
+            "files": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "source": {"type": "path", "required": True},
+                    "destination": {"type": "str", "required": True},
+                    "node_filters": _NODE_FILTERS,
+                },
+            },
+            "registries": _REGISTRIES,
+            "host_aliases": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "ip": {"type": "str", "required": True},
+                    "hostnames": {"type": "list", "elements": "str", "required": True},
+                },
+            },
             "k3s_extra_args": {
                 "type": "list",
                 "elements": "dict",
                 "default": [],
                 "options": {"arg": {"type": "str", "required": True}, "node_filters": _NODE_FILTERS},
             },
+            "node_labels": _named_values(),
             "runtime_labels": _named_values(),
             "env": _named_values(),
+            "servers_memory": {"type": "str", "default": ""},
+            "agents_memory": {"type": "str", "default": ""},
             "subnet": {"type": "str", "default": ""},
             "token": {"type": "str", "no_log": True},
             "load_balancer": {"type": "bool", "default": True},
@@ -390,6 +617,9 @@ def main() -> None:
             "load_balancer_image": {"type": "str", "default": ""},
             "timeout": {"type": "int", "default": 300},
             "recreate": {"type": "str", "choices": ["never", "if_needed"], "default": "never"},
+            "adopt": {"type": "bool", "default": False},
+            "merge_kubeconfig": {"type": "bool", "default": False},
+            "delete_volumes": {"type": "bool", "default": False},
             "executable": {"type": "str", "default": "k3d"},
         },
         required_if=[("state", "present", ("image",))],

@@ -213,7 +213,7 @@ differences:
       returned: success
       sample: ["127.0.0.1:8080->80/tcp"]
     class:
-      description: What it takes to bring it about. In this version always V(recreate), a new cluster.
+      description: What it takes to bring it about. With kind always V(recreate), a new cluster.
       type: str
       returned: success
       sample: recreate
@@ -268,6 +268,7 @@ def main() -> None:
             "kubeadm_config_patches": {"type": "list", "elements": "str", "default": []},
             "wait": {"type": "int", "default": 300},
             "recreate": {"type": "str", "choices": ["never", "if_needed"], "default": "never"},
+            "adopt": {"type": "bool", "default": False},
             "executable": {"type": "str", "default": "kind"},
         },
         required_if=[("state", "present", ("image",))],

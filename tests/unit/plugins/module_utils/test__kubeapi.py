@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.luckyplans.platform.plugins.module_utils import _kubeapi
-from ansible_collections.luckyplans.platform.tests.unit.fixtures.cluster_world import KUBECONFIG, encoded
+from ansible_collections.luckyplans.platform.tests.unit.fixtures.cluster_world import KUBECONFIG, FakeApi, encoded
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -79,6 +79,9 @@ def test_fingerprint_is_of_the_way_not_of_the_file():
         ([node("a", READY), node("b", NO_NETWORK)], True, ""),
         ([node("a", READY), node("b", {**NO_NETWORK, "message": "out of disk"})], True, "out of disk"),
         (None, False, "0 of 2 nodes have joined"),
+        # Deleted by hand, it is still known to the API.
+        ([node("a", READY), node("b", READY), node("gone")], False, ""),
+        ([node("a", READY), node("other", READY), node("gone")], False, 'node "gone" is not ready'),
         (
             [node("a", {**READY, "lastHeartbeatTime": "2026-11-22T15:00:09Z"}), node("b", READY)],
             False,
@@ -261,3 +264,142 @@ def test_does_not_wait_for_what_is_ready():
 def test_gives_up_with_what_is_lacking():
     with pytest.raises(_kubeapi.NotReady, match="a node"):
         wait(Script("the API", "a node"), 0.05)
+
+
+# Away with a node
+
+
+def pod(name: str, **more: Any) -> dict[str, Any]:
+    metadata = {"namespace": "a", "name": name, **more.pop("metadata", {})}
+    return {"metadata": metadata, **more}
+
+
+WEB = pod("web")
+STAYS = [
+    pod("agent", metadata={"ownerReferences": [{"kind": "DaemonSet"}]}),
+    pod("static", metadata={"annotations": {"kubernetes.io/config.mirror": "x"}}),
+    pod("job", status={"phase": "Succeeded"}),
+    pod("failed", status={"phase": "Failed"}),
+]
+
+
+def drained(api: FakeApi, timeout: float = 5) -> None:
+    _kubeapi.drain(api, "n", timeout=timeout, report=lambda text: None, pause=0)
+
+
+def test_who_has_to_leave():
+    owned = pod("owned", metadata={"ownerReferences": [{"kind": "ReplicaSet"}]})
+    assert _kubeapi.evictable({"items": [WEB, owned, *STAYS]}) == [WEB, owned]
+    assert _kubeapi.evictable({"items": None}) == []
+
+
+def test_drain_evicts_and_leaves_the_node_closed():
+    api = FakeApi()
+    api.pods = [WEB, *STAYS]
+    drained(api)
+    assert api.writes() == [
+        ("PATCH", "/api/v1/nodes/n"),
+        ("POST", "/api/v1/namespaces/a/pods/web/eviction"),
+    ]
+
+
+def test_a_pod_that_is_ending_is_waited_for_and_not_asked_again():
+    api = FakeApi()
+    api.pods = [pod("web", metadata={"deletionTimestamp": BEAT})]
+    with pytest.raises(_kubeapi.NotDrained, match="1 pods are ending"):
+        drained(api, timeout=0)
+    assert ("POST", "/api/v1/namespaces/a/pods/web/eviction") not in api.asked
+
+
+def test_a_disruption_budget_is_respected_and_the_node_opened_again():
+    api = FakeApi()
+    api.pods, api.refuses = [WEB], True
+    with pytest.raises(_kubeapi.NotDrained, match='pod "a/web" may not be evicted: it would violate'):
+        drained(api, timeout=0)
+    assert api.writes()[-1] == ("PATCH", "/api/v1/nodes/n")
+
+
+def test_a_node_that_the_api_does_not_know_is_empty():
+    class Unknown(FakeApi):
+        def send(self, method: str, path: str, body: Any = None) -> tuple[int, str]:
+            self.asked.append((method, path))
+            return 404, "{}"
+
+    api = Unknown()
+    drained(api)
+    _kubeapi.delete_node(api, "n")
+    assert api.asked == [("PATCH", "/api/v1/nodes/n"), ("DELETE", "/api/v1/nodes/n")]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "sentence"),
+    [
+        (403, '{"message": "you may not"}', "answers 403 to DELETE: you may not"),
+        (500, "no JSON", "answers 500 to DELETE: no JSON"),
+    ],
+)
+def test_a_refusal_of_the_api_is_told(status, body, sentence):
+    class Refusing(FakeApi):
+        def send(self, method: str, path: str, _body: Any = None) -> tuple[int, str]:
+            return status, body
+
+    with pytest.raises(_kubeapi.NotDrained, match=sentence):
+        _kubeapi.delete_node(Refusing(), "n")
+
+
+def test_an_api_that_comes_back_is_waited_for():
+    class Returning(FakeApi):
+        def send(self, method: str, path: str, body: Any = None) -> tuple[int, str]:
+            self.asked.append((method, path))
+            if len(self.asked) == 1:
+                raise ConnectionRefusedError("not yet")
+            return 200, "{}"
+
+    api = Returning()
+    _kubeapi.delete_node(api, "n")
+    assert len(api.asked) == 2
+
+
+def test_an_api_that_is_gone_is_told(running, monkeypatch):
+    monkeypatch.setattr(_kubeapi, "PATIENCE", 0)
+    access = running.access()
+    away = _kubeapi.Access("https://127.0.0.1:1", access.ca_pem, access.cert_pem, access.key_pem)
+    with pytest.raises(_kubeapi.NotDrained, match="does not answer"):
+        _kubeapi.delete_node(_kubeapi.Api(away, str(running.authority.directory)), "n")
+
+
+@pytest.mark.parametrize(
+    ("rule", "bound"),
+    [
+        ({"key": "kubernetes.io/hostname", "operator": "In", "values": ["n"]}, True),
+        ({"key": "kubernetes.io/hostname", "operator": "In", "values": ["n", "m"]}, False),
+        ({"key": "kubernetes.io/hostname", "operator": "In", "values": ["m"]}, False),
+        ({"key": "kubernetes.io/hostname", "operator": "NotIn", "values": ["n"]}, False),
+    ],
+)
+def test_volumes_whose_data_lie_on_one_node(rule, bound):
+    api = FakeApi()
+    affinity = {"required": {"nodeSelectorTerms": [{"matchExpressions": [rule]}]}}
+    api.volumes = [{"metadata": {"name": "v"}, "spec": {"nodeAffinity": affinity}}, {"metadata": {"name": "w"}}]
+    assert _kubeapi.bound_volumes(api, "n") == (["v"] if bound else [])
+
+
+# One context among others
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        (f"- context:\n  name: k3d-a\n{KUBECONFIG}", True),
+        (f"- context:\n  name: k3d-ab\n{KUBECONFIG}", False),
+        (KUBECONFIG, False),
+        ("name: k3d-a\n" + KUBECONFIG.replace(encoded("the private key"), encoded("another key")), False),
+        ("", False),
+    ],
+)
+def test_holds_access(text, holds):
+    assert _kubeapi.holds_access(text, KUBECONFIG, "k3d-a") is holds
+
+
+def test_nothing_holds_an_access_that_there_is_not():
+    assert not _kubeapi.holds_access("name: k3d-a\n", "", "k3d-a")

@@ -506,6 +506,20 @@ def test_a_cluster_of_somebody_else_is_refused(world, state, check, running):
     assert world.writes == []
 
 
+def test_a_cluster_made_by_hand_is_taken_over_as_it_is(world):
+    world.set(containers=CONTAINERS, diff=["A /etc/kubernetes/admin.conf"])
+    refused = world.run(main, {**PARAMS, "workers": 0, "adopt": True, "recreate": "if_needed"})
+    assert "cannot be taken over" in refused["msg"]
+    assert [item["path"] for item in refused["differences"]] == ["workers"]
+    params = {**PARAMS, "adopt": True}
+    checked = world.run(main, params, check=True)
+    result = world.run(main, params)
+    assert checked == result
+    assert result["actions"][0] == 'take over the kind cluster "luckyplans", which was made by other means'
+    assert world.writes == []
+    assert world.run(main, PARAMS)["changed"] is False
+
+
 def test_a_cluster_made_by_hand_after_ours_was_deleted_is_refused(cluster):
     other = json.loads(json.dumps(CONTAINERS))
     for item in other:
