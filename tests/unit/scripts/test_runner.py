@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -33,7 +34,7 @@ def run(script: ModuleType, capfd: pytest.CaptureFixture[str]) -> Callable[..., 
     """Runs a plan of checks; whether all is well, and the lines of the output."""
 
     def run_(*checks: Any) -> tuple[bool, list[str]]:
-        runner = script.Runner()
+        runner = script.Runner(sys.stdout.buffer)
         for check in checks:
             runner.run(check)
         well = runner.report()
@@ -128,3 +129,49 @@ def test_endless_command_is_stopped_with_all_that_it_started(
 @pytest.mark.parametrize("arguments", [[], ["nothing"], ["all", "--fast"]])
 def test_unknown_step_is_refused(script: ModuleType, arguments: list[str]) -> None:
     assert script.main(arguments) == 2
+
+
+def plan(script: ModuleType, monkeypatch: pytest.MonkeyPatch, first: Any, aside: Any) -> int:
+    """The exit code of a plan with one check, and another one beside it."""
+    monkeypatch.setattr(script, "PLANS", {"all": [lambda: iter(()), lambda: iter([first])]})
+    monkeypatch.setattr(script, "BESIDE", {"all": [aside]})
+    return script.main(["all"])
+
+
+@pytest.mark.parametrize(("rc", "rc_aside", "last"), [(0, 0, "2 passed, 0"), (1, 0, "1 passed, 1"), (0, 1, "1 passed, 1")])
+def test_steps_beside_others_count(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, capfd: Any, rc: int, rc_aside: int, last: str
+) -> None:
+    aside = says(script, "from the other side", rc=rc_aside)
+    code = plan(script, monkeypatch, says(script, "from this side", rc=rc), lambda: iter([aside]))
+    out = capfd.readouterr().out
+    assert code == (1 if rc or rc_aside else 0)
+    assert out.splitlines()[-1] == f"{last} failed, 0 skipped"
+    # their output is not mixed
+    assert out.index("from this side") < out.index("from the other side") < out.index("=== results")
+
+
+def test_an_error_beside_the_others_is_a_failure(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    def broken() -> Any:
+        raise RuntimeError("no such step")
+        yield
+
+    assert plan(script, monkeypatch, says(script, "x"), broken) == 1
+    assert "no such step" in capfd.readouterr().out
+
+
+def test_an_interruption_stops_what_runs_beside(script: ModuleType, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
+    endless = script.Check("endless", [sys.executable, "-c", "import time; time.sleep(600)"])
+    started = time.monotonic()
+
+    def interrupted() -> Any:
+        time.sleep(0.5)
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(script, "PLANS", {"all": [lambda: iter(()), interrupted]})
+    monkeypatch.setattr(script, "BESIDE", {"all": [lambda: iter([endless])]})
+    assert script.main(["all"]) == 1
+    assert time.monotonic() - started < 60
