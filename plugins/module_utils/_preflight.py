@@ -684,6 +684,12 @@ def find_tool(name: str) -> str | None:
     return shutil.which(name) or shutil.which(name, path=TOOL_PATH)
 
 
+def look_k3d(own: str) -> str:
+    """A k3d that was there before, or one of ours; the file itself, because ours are links."""
+    found = find_tool("k3d") or (own if os.access(own, os.X_OK) else "")
+    return os.path.realpath(found) if found else ""
+
+
 def look_os_release(path: str = "/etc/os-release") -> bool:
     """Whether this is Debian, Ubuntu or one of their children."""
     try:
@@ -962,9 +968,9 @@ def examine(
         # Without a usable mirror or CA file the run ends here anyway; packages would only add errors of their own.
         probe.result if probe else lambda: (True, "the release address could not be asked"),
     )
-    has_k3d = bool(find_tool("k3d") or os.access(os.path.join(state_dir, "bin", "k3d"), os.X_OK))
+    k3d = look_k3d(os.path.join(state_dir, "bin", "k3d"))
     engine, engine_reason, engine_findings = choose_engine(
-        inputs["cluster_engine"], source, record, record_path, has_k3d
+        inputs["cluster_engine"], source, record, record_path, bool(k3d)
     )
     kubeconfig, context, context_findings = choose_context(
         engine,
@@ -1021,6 +1027,7 @@ def examine(
         engine=engine,
         engine_reason=engine_reason,
         extra_ca_file=full_path(inputs["extra_ca_file"]) if inputs["extra_ca_file"] else "",
+        k3d=k3d,
         kubeconfig=kubeconfig,
         record=record,
         root=host.root,

@@ -167,6 +167,7 @@ def test_good_inputs_have_no_findings_but_the_choice(docker: FakeDocker, inputs:
         "engine": "k3d",
         "engine_reason": "upstream gives k3d",
         "kubeconfig": f"{state}/clusters/luckyplans/kubeconfig",
+        "k3d": "",
         "record": {},
         "root": os.geteuid() == 0,
         "source_dir": os.path.realpath(inputs["source_dir"]),
