@@ -110,7 +110,36 @@ CASES: dict[str, tuple[dict[str, Any], list[Said]]] = {
         platform_source="packages",
     ),
     "existing-without-kubeconfig": refused(
-        "platform_kubeconfig", "", "give the cluster's kubeconfig file", platform_cluster_engine="existing"
+        "platform_kubeconfig",
+        "",
+        "give the cluster's kubeconfig file",
+        platform_cluster_engine="existing",
+        platform_registry="registry.example.org/team",
+    ),
+    "existing-without-context": refused(
+        "platform_kubeconfig_context",
+        "",
+        "config get-contexts",
+        platform_cluster_engine="existing",
+        platform_kubeconfig="/etc/hostname",
+        platform_registry="registry.example.org/team",
+    ),
+    "existing-without-registry": refused(
+        "platform_registry",
+        "",
+        "registry.example.org/team",
+        platform_cluster_engine="existing",
+        platform_kubeconfig="/etc/hostname",
+        platform_kubeconfig_context="staging",
+    ),
+    "registry-without-path": refused(
+        "platform_registry",
+        "registry.example.org",
+        "registry.example.org/team",
+        platform_registry="registry.example.org",
+        platform_cluster_engine="existing",
+        platform_kubeconfig="/etc/hostname",
+        platform_kubeconfig_context="staging",
     ),
     "bundle-without-directory": refused(
         "platform_bundle_dir", "", "give the directory of the bundle", platform_source="bundle"
