@@ -1,7 +1,7 @@
 # The front door. Each target is one line that a person could type; .venv is made on the way.
 # ARGS goes to ansible-playbook: make local ARGS='-e platform_source_dir=/home/me/my-app'
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap local status teardown test test-quick
+.PHONY: help bootstrap local status teardown test test-quick test-k3d
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
@@ -27,3 +27,7 @@ test: ## everything: unit, contract, chart, lint, and the whole on a real cluste
 test-quick: ## the tests that need neither Docker nor a cluster
 	@scripts/bootstrap test
 	@scripts/test quick
+
+test-k3d: ## the module k3d_cluster with the k3d on PATH (part of `make test`)
+	@scripts/bootstrap test
+	@scripts/test k3d
