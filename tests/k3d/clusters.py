@@ -252,3 +252,5 @@ def sweep() -> None:
     for kind in ("network", "volume"):
         if names := docker(kind, "ls", "--quiet", "--filter", "name=^k3d-lpk3d-").split():
             docker(kind, "rm", *names)
+    if names := docker("images", "--filter", "reference=lpk3d/*", "--format", "{{.Repository}}:{{.Tag}}").split():
+        docker("rmi", *names)

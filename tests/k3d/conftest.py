@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""All clusters of these tests are named lpk3d-*, and whatever is named so is removed before and after them.
+"""All clusters of these tests are named lpk3d-*, their own images lpk3d/*, and whatever is named so is removed before
+and after them: one run on a machine at a time.
 
 Their nodes run the images of tests/rig; LUCKYPLANS_TEST_K3S_IMAGE names a real one of k3s instead, with which k3d's own
 helper images are used.
@@ -24,7 +25,6 @@ import pytest
 from clusters import ROOT, Cluster, docker, sweep
 
 OLDEST = (5, 9, 0)
-
 
 
 def lacking() -> str:
@@ -64,14 +64,13 @@ def images() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def other_image(images: dict[str, str]) -> Iterator[str]:
+def other_image(images: dict[str, str]) -> str:
     """Another image that works as well."""
-    name = "luckyplans-rig/k3s:other"
+    name = "lpk3d/k3s:other"
     container = docker("create", images["image"]).strip()
     docker("commit", "--change", "LABEL other=yes", container, name)
     docker("rm", "--volumes", container)
-    yield name
-    docker("rmi", name)
+    return name
 
 
 @pytest.fixture(scope="session")

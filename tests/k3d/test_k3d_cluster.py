@@ -147,12 +147,9 @@ def test_present_starts_what_somebody_stopped(one: Cluster) -> None:
 
 
 def test_same_image_under_another_name_is_no_change(one: Cluster) -> None:
-    name = "luckyplans-rig/k3s:same"
+    name = "lpk3d/k3s:same"
     docker("tag", one.options["image"], name)
-    try:
-        assert not one.call(image=name)["changed"]
-    finally:
-        docker("rmi", name)
+    assert not one.call(image=name)["changed"]
 
 
 def test_another_image_is_refused_with_a_table(one: Cluster, other_image: str) -> None:
@@ -192,10 +189,10 @@ def alone(make: Callable[..., Cluster]) -> Cluster:
     return cluster
 
 
-def test_failed_creation_leaves_nothing(alone: Cluster, one: Cluster) -> None:
-    done = alone.call(image="luckyplans-rig/no-such-image:1")
+def test_failed_creation_leaves_nothing(alone: Cluster) -> None:
+    done = alone.call(image="lpk3d/no-such-image:1")
     assert done["failed"]
-    assert "luckyplans-rig/no-such-image:1" in done["msg"]
+    assert "lpk3d/no-such-image:1" in done["msg"]
     assert alone.containers() == {}
 
 
@@ -262,16 +259,13 @@ def test_pods_are_reached_on_every_node(three: Cluster) -> None:
 def test_images_are_imported_into_every_node(three: Cluster, images: dict[str, str]) -> None:
     name = "lpk3d/empty:1"
     run("sh", "-c", f"tar --create --files-from=/dev/null | docker import - {name}")
-    try:
-        for mode in ("direct", "tools-node"):
-            environment = {"K3D_IMAGE_TOOLS": images["tools_image"]} if "tools_image" in images else {}
-            run("k3d", "image", "import", "--mode", mode, "--cluster", three.name, name, **environment)
-            for node in three.nodes():
-                found = three.in_node(node, "ctr", "--namespace=k8s.io", "images", "list", "--quiet").split()
-                assert f"docker.io/{name}" in found, f"{node}, {mode}"
-                three.in_node(node, "ctr", "--namespace=k8s.io", "images", "rm", "--sync", f"docker.io/{name}")
-    finally:
-        docker("rmi", name)
+    for mode in ("direct", "tools-node"):
+        environment = {"K3D_IMAGE_TOOLS": images["tools_image"]} if "tools_image" in images else {}
+        run("k3d", "image", "import", "--mode", mode, "--cluster", three.name, name, **environment)
+        for node in three.nodes():
+            found = three.in_node(node, "ctr", "--namespace=k8s.io", "images", "list", "--quiet").split()
+            assert f"docker.io/{name}" in found, f"{node}, {mode}"
+            three.in_node(node, "ctr", "--namespace=k8s.io", "images", "rm", "--sync", f"docker.io/{name}")
 
 
 def test_agent_is_removed_in_place(three: Cluster) -> None:
