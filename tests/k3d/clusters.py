@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Clusters of the k3d on PATH, made by the module through ansible-playbook, and what is true about them."""
+"""Clusters, made by the modules through ansible-playbook, and what is true about them. tests/kind uses this file too."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ansible_collections.luckyplans.platform.plugins.module_utils._kubeapi impor
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv" / "bin"
 #: In the environment of all that a test starts, so that it can be found again.
-MARK = "LUCKYPLANS_TEST_K3D"
+MARK = "LUCKYPLANS_TEST_CLUSTER"
 #: The port of every node that answers without a pod.
 KUBELET = 10250
 
@@ -84,8 +84,10 @@ class Cluster:
     folder: Path
     options: dict[str, Any]
     env: dict[str, str] = field(default_factory=dict)
+    engine: str = "k3d"
 
     def __post_init__(self) -> None:
+        self.prefix = f"k3d-{self.name}-" if self.engine == "k3d" else f"{self.name}-"
         self.directory = self.folder / self.name
         self.kubeconfig = self.directory / "kubeconfig"
         self.options = {"name": self.name, "kubeconfig": str(self.kubeconfig), "api_port": self.port, **self.options}
@@ -129,14 +131,16 @@ class Cluster:
 
     def containers(self) -> dict[str, str]:
         """Names without the cluster's, with id and state, also of those that do not run."""
-        lines = docker("ps", "--all", "--filter", f"name=^k3d-{self.name}-", "--format", "{{.Names}} {{.ID}} {{.State}}")
-        return dict(line.removeprefix(f"k3d-{self.name}-").split(" ", 1) for line in lines.splitlines())
+        lines = docker("ps", "--all", "--filter", f"name=^{self.prefix}", "--format", "{{.Names}} {{.ID}} {{.State}}")
+        return dict(line.removeprefix(self.prefix).split(" ", 1) for line in lines.splitlines())
 
     def in_node(self, node: str, *argv: str, check: bool = True) -> str:
-        return docker("exec", f"k3d-{self.name}-{node}", *argv, check=check)
+        return docker("exec", f"{self.prefix}{node}", *argv, check=check)
 
     def kubectl(self, *arguments: str) -> str:
-        return self.in_node("server-0", "kubectl", *arguments)
+        if self.engine == "k3d":
+            return self.in_node("server-0", "kubectl", *arguments)
+        return self.in_node("control-plane", "kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", *arguments)
 
     def api(self, path: str) -> Any:
         """What the API answers on its published port to the user of the kubeconfig that the module wrote."""
@@ -149,7 +153,7 @@ class Cluster:
     def nodes(self) -> dict[str, str]:
         """Nodes as Kubernetes knows them, without the cluster's name: whether they are ready."""
         return {
-            item["metadata"]["name"].removeprefix(f"k3d-{self.name}-"): condition["status"]
+            item["metadata"]["name"].removeprefix(self.prefix): condition["status"]
             for item in self.api("/api/v1/nodes")["items"]
             for condition in item["status"]["conditions"]
             if condition["type"] == "Ready"
@@ -185,7 +189,7 @@ class Run:
         playbook = cluster.folder / f"play-{number}.json"
         tasks: list[dict[str, Any]] = [
             {
-                f"luckyplans.platform.{call.pop('module', 'k3d_cluster')}": call,
+                f"luckyplans.platform.{call.pop('module', f'{cluster.engine}_cluster')}": call,
                 "check_mode": call.pop("check", False),
                 "register": f"result_{index}",
                 "ignore_errors": True,
@@ -247,7 +251,7 @@ def answer(port: int) -> int:
 def sweep() -> None:
     """Remove what is ours, whoever left it."""
     kill(marked())
-    if names := docker("ps", "--all", "--quiet", "--filter", "name=^k3d-lpk3d-").split():
+    if names := docker("ps", "--all", "--quiet", "--filter", "name=^(k3d-lpk3d|lpkind)-").split():
         docker("rm", "--force", "--volumes", *names)
     for kind in ("network", "volume"):
         if names := docker(kind, "ls", "--quiet", "--filter", "name=^k3d-lpk3d-").split():
