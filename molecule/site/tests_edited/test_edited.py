@@ -61,3 +61,21 @@ def test_status_is_healthy(platform):
     assert verdict["verdict"] == "healthy"
     subjects = {check["subject"] for check in verdict["checks"]}
     assert {"deployment luckyplans/web", "release luckyplans/luckyplans", f"{platform.url}/graphql"} <= subjects
+
+
+def test_upgrade_that_was_killed_is_repaired(platform):
+    """Helm leaves such a release pending and then refuses all else. Last: nothing after it may count revisions or pods."""
+    helm = f"{platform.state_dir}/bin/helm --kubeconfig={platform.kubeconfig} --namespace=luckyplans"
+    chart = f"{platform.work_dir}/source/infrastructure/helm/luckyplans"
+    platform.host.run(f"timeout -s KILL 5 {helm} upgrade luckyplans {chart} --reuse-values --set web.image.tag=none --wait")
+    assert states(platform, helm)[-1] == "pending-upgrade"
+
+    result = platform.playbook("local.yml", "--tags=deploy")
+    assert result.rc == 0, result.stdout
+    assert states(platform, helm)[-1] == "deployed"
+    assert not platform.images()["web"].endswith(":none")
+
+
+def states(platform, helm: str) -> list[str]:
+    """The states of the release's revisions, the newest last."""
+    return [item["status"] for item in json.loads(platform.host.check_output(f"{helm} history luckyplans --output=json"))]
