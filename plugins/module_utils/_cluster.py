@@ -40,6 +40,7 @@ from ansible_collections.luckyplans.platform.plugins.module_utils._kubeapi impor
 )
 from ansible_collections.luckyplans.platform.plugins.module_utils._progress import report
 
+ANY_ADDRESS = ("0.0.0.0", "::", "")
 ABSENT, RUNNING, STOPPED = "absent", "running", "stopped"
 #: What a difference takes: a change of the running cluster, a restart of its nodes, or another cluster.
 LIVE, RESTART, RECREATE = "live", "restart", "recreate"
@@ -994,6 +995,42 @@ def check_address(option: str, address: str, *, versions: Sequence[int] = (4, 6)
 def check_port(option: str, port: int, *, lowest: int = 0) -> None:
     if not lowest <= port <= 65535:
         raise ClusterError(f"{option} is {port}; give a port from {lowest} to 65535.")
+
+
+def check_image(image: str, example: str) -> None:
+    """Refuse a name that means another image next month. An empty one is for other states than "present"."""
+    tag = image.rsplit("/", 1)[-1].partition(":")[2]
+    if image in ("latest", "stable") or image.startswith("+"):
+        raise ClusterError(
+            f'image is "{image}", a release channel that means another version every month; '
+            f"give a full reference such as {example}."
+        )
+    if image and "@" not in image and tag in ("", "latest", "stable"):
+        raise ClusterError(
+            f'image is "{image}", whose tag means another version from time to time; '
+            f"give a full reference such as {example}."
+        )
+
+
+def check_distinct_ports(params: Mapping[str, Any]) -> None:
+    """Refuse two ports on one port of this machine, the API's included; 0 is a free one each time."""
+    taken: list[tuple[str, int, str, str]] = []
+    if params["api_port"]:
+        taken.append((params["api_host"], params["api_port"], "tcp", "api_port"))
+    for index, port in enumerate(params["ports"]):
+        option = f"ports[{index}]"
+        for host_ip, host_port, protocol, other in taken:
+            if (host_port, protocol) == (port["host_port"], port["protocol"]) and _overlap(host_ip, port["host_ip"]):
+                raise ClusterError(
+                    f"{option} publishes {port['host_ip']}:{port['host_port']}/{port['protocol']}, which {other} does "
+                    f"already; give each a port of its own."
+                )
+        if port["host_port"]:
+            taken.append((port["host_ip"], port["host_port"], port["protocol"], option))
+
+
+def _overlap(one: str, other: str) -> bool:
+    return one in ANY_ADDRESS or other in ANY_ADDRESS or ip_address(one) == ip_address(other)
 
 
 def run_module(module: Any, build: Callable[[Mapping[str, Any], Secrets], tuple[Engine, Goal]]) -> None:

@@ -14,13 +14,15 @@ import posixpath
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import Any
 
 from ansible_collections.luckyplans.platform.plugins.module_utils._cli import clean_env
 from ansible_collections.luckyplans.platform.plugins.module_utils._cluster import (
     ClusterError,
     check_address,
+    check_distinct_ports,
+    check_image,
     check_port,
     mount_text,
     spec_hash,
@@ -51,7 +53,8 @@ FILTERED: dict[str, list[str]] = {
     "env": ["server:*", "agent:*"],
     "files": ["server:*", "agent:*"],
 }
-ANY_ADDRESS = ("0.0.0.0", "::", "")
+#: A reference as the option wants it.
+EXAMPLE_IMAGE = "rancher/k3s:v1.36.4-k3s1"
 _FILTER = re.compile(
     r"(?P<group>servers?|agents?|loadbalancer|all)"
     r"(?::(?:(?P<list>\d+(?:,\d+)*)|(?P<low>\d*)-(?P<high>\d*)|(?P<every>\*)))?"
@@ -155,7 +158,7 @@ def defaulted(params: Mapping[str, Any]) -> dict[str, Any]:
 
 def check_params(params: Mapping[str, Any]) -> None:
     """Refuse what k3d would refuse later, or worse, would not."""
-    _check_image(params["image"] or "")
+    check_image(params["image"] or "", EXAMPLE_IMAGE)
     check_address("api_host", params["api_host"], versions=(4,))
     check_port("api_port", params["api_port"])
     if params["servers"] < 1 or params["agents"] < 0:
@@ -224,25 +227,7 @@ def missing_sources(params: Mapping[str, Any], exists: Callable[[str], bool] = o
     ]
 
 
-def _check_image(image: str) -> None:
-    name = image.rsplit("/", 1)[-1]
-    tag = name.partition(":")[2]
-    if image in ("latest", "stable") or image.startswith("+"):
-        raise ClusterError(
-            f'image is "{image}", a release channel that means another version every month; '
-            f"give a full reference such as rancher/k3s:v1.36.4-k3s1."
-        )
-    if image and "@" not in image and tag in ("", "latest", "stable"):
-        raise ClusterError(
-            f'image is "{image}", whose tag means another version from time to time; '
-            f"give a full reference such as rancher/k3s:v1.36.4-k3s1."
-        )
-
-
 def _check_ports(params: Mapping[str, Any]) -> None:
-    taken: list[tuple[str, int, str, str]] = []
-    if params["api_port"]:
-        taken.append((params["api_host"], params["api_port"], "tcp", "api_port"))
     for index, port in enumerate(params["ports"]):
         option = f"ports[{index}]"
         check_address(f"{option}.host_ip", port["host_ip"])
@@ -261,17 +246,7 @@ def _check_ports(params: Mapping[str, Any]) -> None:
                 f"{option}.node_filters is {port['node_filters']}, which names {what} for one port of this machine; "
                 f"name the load balancer, or one node with :direct."
             )
-        for host_ip, host_port, protocol, other in taken:
-            if (host_port, protocol) == (port["host_port"], port["protocol"]) and _overlap(host_ip, port["host_ip"]):
-                raise ClusterError(
-                    f"{option} publishes {port['host_ip']}:{port['host_port']}/{port['protocol']}, which {other} does "
-                    f"already; give each a port of its own."
-                )
-        taken.append((port["host_ip"], port["host_port"], port["protocol"], option))
-
-
-def _overlap(one: str, other: str) -> bool:
-    return one in ANY_ADDRESS or other in ANY_ADDRESS or ip_address(one) == ip_address(other)
+    check_distinct_ports(params)
 
 
 def _check_mount(option: str, item: Mapping[str, Any], *, names_allowed: bool) -> None:

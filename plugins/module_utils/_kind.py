@@ -24,6 +24,8 @@ from ansible_collections.luckyplans.platform.plugins.module_utils._cluster impor
     Live,
     Node,
     check_address,
+    check_distinct_ports,
+    check_image,
     check_port,
     compare,
     make_goal,
@@ -37,6 +39,8 @@ CLUSTER_LABEL = "io.x-k8s.kind.cluster"
 ROLE_LABEL = "io.x-k8s.kind.role"
 ADMIN_CONF = "/etc/kubernetes/admin.conf"
 API_PORT = 6443
+#: A reference as the option wants it.
+EXAMPLE_IMAGE = "kindest/node:v1.36.4"
 #: Mounts that kind adds to every node by itself.
 OWN_MOUNTS = ("/lib/modules", "/dev/mapper")
 #: Time for pulling a node image, on top of the time to wait for the cluster.
@@ -51,6 +55,7 @@ RECORDED = ("disable_default_cni", "pod_subnet", "kubeadm_config_patches")
 
 def check_params(params: Mapping[str, Any]) -> None:
     """Refuse what kind would refuse later, or worse, would not."""
+    check_image(params["image"] or "", EXAMPLE_IMAGE)
     check_address("api_host", params["api_host"])
     check_port("api_port", params["api_port"])
     for index, port in enumerate(params["ports"]):
@@ -65,6 +70,7 @@ def check_params(params: Mapping[str, Any]) -> None:
         for key in ("host_path", "container_path"):
             if not mount[key].startswith("/"):
                 raise ClusterError(f'mounts[{index}].{key} is "{mount[key]}"; give an absolute path.')
+    check_distinct_ports(params)
     if params["workers"] < 0:
         raise ClusterError(f"workers is {params['workers']}; give 0 or more.")
     if params["pod_subnet"]:
@@ -74,6 +80,16 @@ def check_params(params: Mapping[str, Any]) -> None:
             raise ClusterError(
                 f'pod_subnet is "{params["pod_subnet"]}" ({error}); give a network such as 10.244.0.0/16.'
             ) from error
+
+
+def missing_paths(params: Mapping[str, Any], exists: Callable[[str], bool] = os.path.exists) -> list[str]:
+    """A sentence for every path of this machine that is asked for and not there: Docker would make a directory of it."""
+    return [
+        f'mounts[{index}].host_path is "{mount["host_path"]}", which does not exist on this machine; create it first, or '
+        f"correct the path."
+        for index, mount in enumerate(params["mounts"])
+        if not exists(mount["host_path"])
+    ]
 
 
 def config(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -326,4 +342,7 @@ def build(params: Mapping[str, Any], secrets: Secrets) -> tuple[Kind, Goal]:
     goal = make_goal(params, params["wait"])
     check_params(params)
     env = environment(os.environ)
-    return Kind(params, Cli(params["executable"], env, secrets), Docker(Cli("docker", env, secrets))), goal
+    engine = Kind(params, Cli(params["executable"], env, secrets), Docker(Cli("docker", env, secrets)))
+    if goal.state == "present":
+        engine.missing = missing_paths(params)
+    return engine, goal

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import json
 import os
 import stat
@@ -14,7 +15,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.luckyplans.platform.plugins.module_utils import _cluster
+from ansible_collections.luckyplans.platform.plugins.module_utils import _cluster, _kind
+from ansible_collections.luckyplans.platform.plugins.module_utils._kind import missing_paths
 from ansible_collections.luckyplans.platform.plugins.modules.kind_cluster import main
 from ansible_collections.luckyplans.platform.tests.unit.fixtures.cluster_world import (
     KUBECONFIG,
@@ -40,6 +42,9 @@ def prepare(root, monkeypatch) -> World:
     made = World(root, monkeypatch)
     made.set(created=CONTAINERS, images={IMAGE: IMAGE_ID}, create_says=" • Preparing nodes ...\n")
     monkeypatch.setattr(_cluster, "Api", lambda access, workdir: access)
+    # The directory that the recorded cluster has mounted.
+    exists = functools.partial(missing_paths, exists=lambda path: path == "/srv/data" or os.path.exists(path))
+    monkeypatch.setattr(_kind, "missing_paths", exists)
     monkeypatch.setattr(_cluster, "wait_until_ready", lambda api, **options: made.waits.append((api.server, options)))
     return made
 
@@ -645,10 +650,15 @@ def test_the_containers_are_recorded_while_kind_works(world):
         ({"ports": [{"host_port": 80, "node_port": 6443}]}, "publish it with api_port"),
         ({"ports": [{"host_port": 80, "node_port": 80, "host_ip": "x"}]}, 'ports[0].host_ip is "x"'),
         ({"mounts": [{"host_path": "/a", "container_path": "b"}]}, 'mounts[0].container_path is "b"'),
+        ({"mounts": [{"host_path": "/not/there", "container_path": "/b"}]}, 'mounts[0].host_path is "/not/there"'),
+        ({"ports": [{"host_port": 80, "node_port": 1}, {"host_port": 80, "node_port": 2}]}, "which ports[0] does already"),
+        ({"api_port": 80, "ports": [{"host_port": 80, "node_port": 1}]}, "which api_port does already"),
         ({"workers": -1}, "workers is -1"),
         ({"pod_subnet": "10.0.0.1/8"}, 'pod_subnet is "10.0.0.1/8"'),
         ({"image": None}, "image is empty"),
         ({"image": ""}, "image is empty"),
+        ({"image": "kindest/node"}, "give a full reference such as kindest/node:"),
+        ({"image": "localhost:5000/node:latest"}, "whose tag means another version"),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_asked(world, params, sentence):
