@@ -46,12 +46,12 @@ def docker(*arguments: str, check: bool = True) -> str:
     return run("docker", *arguments, check=check)
 
 
-def marked(value: str = "") -> dict[int, str]:
-    """Processes that a test has started and that still run: their ids and the names of their programs."""
+def marked(beginning: str) -> dict[int, str]:
+    """Processes with such a mark that still run: their ids and the names of their programs."""
     found = {}
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if f"{MARK}={value}".encode() in (process / "environ").read_bytes():
+            if f"{MARK}={beginning}".encode() in (process / "environ").read_bytes():
                 found[int(process.name)] = (process / "comm").read_text().strip()
     return found
 
@@ -184,7 +184,8 @@ class Run:
 
     def __init__(self, cluster: Cluster, calls: list[dict[str, Any]]) -> None:
         number = len(list(cluster.folder.glob("play-*.json")))
-        self.mark = f"{cluster.name}-{number}"
+        # with an end, so that the first is not taken for the eleventh too
+        self.mark = f"{cluster.name}-{number}."
         self.answer = cluster.folder / f"results-{number}.json"
         playbook = cluster.folder / f"play-{number}.json"
         tasks: list[dict[str, Any]] = [
@@ -248,13 +249,13 @@ def answer(port: int) -> int:
         connection.close()
 
 
-def sweep() -> None:
-    """Remove what is ours, whoever left it."""
-    kill(marked())
-    if names := docker("ps", "--all", "--quiet", "--filter", "name=^(k3d-lpk3d|lpkind)-").split():
+def sweep(family: str) -> None:
+    """Remove what is named so, whoever left it, and nothing else: tests of another engine may run at this moment."""
+    kill(marked(f"{family}-"))
+    if names := docker("ps", "--all", "--quiet", "--filter", f"name=^(k3d-)?{family}-").split():
         docker("rm", "--force", "--volumes", *names)
     for kind in ("network", "volume"):
-        if names := docker(kind, "ls", "--quiet", "--filter", "name=^k3d-lpk3d-").split():
+        if names := docker(kind, "ls", "--quiet", "--filter", f"name=^k3d-{family}-").split():
             docker(kind, "rm", *names)
-    if names := docker("images", "--filter", "reference=lpk3d/*", "--format", "{{.Repository}}:{{.Tag}}").split():
+    if names := docker("images", "--filter", f"reference={family}/*", "--format", "{{.Repository}}:{{.Tag}}").split():
         docker("rmi", *names)

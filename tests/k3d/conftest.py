@@ -48,9 +48,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def swept() -> Iterator[None]:
-    sweep()
+    sweep("lpk3d")
     yield
-    sweep()
+    sweep("lpk3d")
 
 
 @pytest.fixture(scope="session")

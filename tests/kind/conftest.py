@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""All clusters of these tests are named lpkind-*, and whatever is named so is removed before and after them.
+"""All clusters of these tests are named lpkind-*, their own images lpkind/*, and whatever is named so is removed before and after them.
 
 Their nodes run the node image from packages; LUCKYPLANS_TEST_KIND_IMAGE names another one, such as kindest/node:v1.36.4.
 """
@@ -36,9 +36,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def swept() -> Iterator[None]:
-    sweep()
+    sweep("lpkind")
     yield
-    sweep()
+    sweep("lpkind")
 
 
 @pytest.fixture(scope="session")
@@ -50,14 +50,13 @@ def node() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def other_image(node: dict[str, Any]) -> Iterator[str]:
+def other_image(node: dict[str, Any]) -> str:
     """Another image that works as well."""
-    name = "lpk3d/kind-node:other"
+    name = "lpkind/kind-node:other"
     container = docker("create", node["image"]).strip()
     docker("commit", "--change", "LABEL other=yes", container, name)
     docker("rm", "--volumes", container)
-    yield name
-    docker("rmi", name)
+    return name
 
 
 @pytest.fixture(scope="session")
