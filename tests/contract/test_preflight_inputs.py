@@ -10,6 +10,7 @@ Each case is a host of one play in check mode, with the variables that a person 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ from typing import Any
 import pytest
 from repository import ROOT, Ansible, Outcome, load
 
-K3D_EVERYWHERE = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin"
+# as the module looks for it
+K3D_EVERYWHERE = f"{os.environ['PATH']}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin"
 PLAY = [
     {
         "name": "Bad inputs",
