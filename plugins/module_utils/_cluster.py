@@ -239,6 +239,10 @@ class Docker:
     def rename(self, name: str, new_name: str) -> None:
         self.cli.run(["rename", name, new_name])
 
+    def remove(self, container: str) -> None:
+        """The container with what only it holds."""
+        self.cli.run(["rm", "--force", "--volumes", container])
+
     def log_tails(self, ids: Sequence[str], lines: int = 25) -> dict[str, str]:
         """The ends of the logs of these containers, by name."""
         tails = {}

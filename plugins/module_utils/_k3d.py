@@ -549,6 +549,7 @@ class K3d(Engine):
             stream.write(wanted.config_text(wanted.config(self.params)))
         for index, item in enumerate(self.params["files"]):
             shutil.copyfile(item["source"], os.path.join(workdir, wanted.file_name(index)))
+        self._forget_registry()
         self.k3d.run(
             wanted.create_argv(self.name, path),
             timeout=self.params["timeout"] + PULL_SECONDS,
@@ -557,7 +558,17 @@ class K3d(Engine):
             on_start=on_start,
         )
 
+    def _forget_registry(self) -> None:
+        """Remove a registry that never ran: k3d keeps it and its network, and then takes them for a cluster of this name."""
+        labels = {"app": "k3d", CLUSTER_LABEL: self.name, ROLE_LABEL: "registry"}
+        ids = self.docker.ids(labels)
+        found = self.docker.inspect(ids) if ids else []
+        for item in found:
+            if epoch(item["State"]["StartedAt"]) <= 0:
+                self.docker.remove(item["Id"])
+
     def remove(self, workdir: str) -> None:
+        self._forget_registry()
         self.k3d.run(["cluster", "delete", self.name], timeout=300, env=_scratch(workdir), on_line=report)
 
     def start(self, live: Live) -> None:

@@ -23,6 +23,7 @@ from typing import Any
 
 import pytest
 from clusters import ROOT, Cluster, docker, sweep
+from images import bases
 
 OLDEST = (5, 9, 0)
 
@@ -61,6 +62,14 @@ def images() -> dict[str, str]:
     done = subprocess.run([sys.executable, ROOT / "tests/rig/images.py"], stdout=subprocess.PIPE, text=True, check=True)
     rig = json.loads(done.stdout)
     return {"image": rig["k3s"], "load_balancer_image": rig["proxy"], "tools_image": rig["tools"]}
+
+
+@pytest.fixture(scope="session")
+def registry_image() -> str:
+    """Image of a registry, or the empty string for k3d's own."""
+    if os.environ.get("LUCKYPLANS_TEST_K3S_IMAGE"):
+        return ""
+    return bases()["registry"]
 
 
 @pytest.fixture(scope="session")

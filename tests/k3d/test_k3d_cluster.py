@@ -10,6 +10,7 @@ import json
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from clusters import KUBELET, Cluster, answer, docker, run, wait_for
@@ -183,8 +184,10 @@ def test_delete(one: Cluster) -> None:
 
 
 @pytest.fixture(scope="module")
-def alone(make: Callable[..., Cluster]) -> Cluster:
-    cluster = make("alone", 18320, load_balancer=False, merge_kubeconfig=True)
+def alone(make: Callable[..., Cluster], registry_image: str) -> Cluster:
+    registry = {"name": "lpk3d-registry", "host_ip": "127.0.0.1", "host_port": 18329, "image": registry_image}
+    registries = {"create": {key: value for key, value in registry.items() if value}}
+    cluster = make("alone", 18320, load_balancer=False, merge_kubeconfig=True, registries=registries)
     cluster.options["ports"] = [port(cluster, 1)]
     return cluster
 
@@ -216,6 +219,19 @@ def test_two_runs_at_once_cure_it_once(alone: Cluster, home: Path) -> None:
     assert f"k3d-{alone.name}" in (home / ".kube/config").read_text()
 
 
+def test_registry_takes_images_and_is_known_in_the_node(alone: Cluster) -> None:
+    name = "localhost:18329/lpk3d/empty:1"
+    run("sh", "-c", f"tar --create --files-from=/dev/null | docker import - {name}")
+    try:
+        docker("push", name)
+    finally:
+        docker("rmi", name)
+    with urlopen("http://localhost:18329/v2/lpk3d/empty/tags/list", timeout=10) as answered:
+        assert json.load(answered)["tags"] == ["1"]
+    assert "lpk3d-registry:18329" in alone.in_node("server-0", "cat", REGISTRIES)
+    assert "127.0.0.1:18329" in docker("port", "lpk3d-registry")
+
+
 def test_another_kubeconfig_makes_it_a_stranger(alone: Cluster) -> None:
     done = alone.refuse(kubeconfig=str(alone.folder / "other/kubeconfig"))
     assert "was not made by this module" in done["msg"]
@@ -225,6 +241,7 @@ def test_delete_of_one_without_a_load_balancer(alone: Cluster, home: Path) -> No
     assert alone.apply(state="absent")["changed"]
     assert alone.containers() == {}
     assert alone.name not in (home / ".kube/config").read_text()
+    assert docker("ps", "--all", "--quiet", "--filter", "name=^lpk3d-registry") == ""
 
 
 # --- One server and two agents ---

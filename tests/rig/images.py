@@ -26,7 +26,7 @@ TARGETS = {"k3s": "k3s", "proxy": "proxy", "tools": "k3d-tools"}
 def bases() -> dict[str, str]:
     """The images from packages that those of the rig are built on; made here if `make local` never was."""
     options = {
-        "names": ["debian", "kind-node"],
+        "names": ["debian", "kind-node", "registry"],
         "recipes_dir": str(ROOT / "artifacts/packages"),
         "lock_file": str(ROOT / "artifacts/lock.yml"),
         "cache_dir": str(CACHE),
@@ -49,9 +49,10 @@ def bases() -> dict[str, str]:
 
 def main() -> None:
     base = bases()
-    names = {}
+    # that one is the real thing, from packages
+    names = {"registry": base["registry"]}
     for target, program in TARGETS.items():
-        parts = [*base.values(), *((RIG / name).read_text(encoding="utf-8") for name in ("Dockerfile", program))]
+        parts = [base["debian"], base["kind-node"], *((RIG / name).read_text(encoding="utf-8") for name in ("Dockerfile", program))]
         tag = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
         names[target] = f"luckyplans-rig/{target}:{tag}"
         known = subprocess.run(["docker", "image", "inspect", names[target]], capture_output=True, check=False)

@@ -837,3 +837,15 @@ def test_check_mode_tells_what_happens(cluster, kind, actions):
     assert [text.split()[0] for text in real["actions"]] == actions
     assert real["changed"] is bool(actions)
     assert cluster.run(main, params)["changed"] is False
+
+
+@pytest.mark.parametrize(("started", "removed"), [("0001-01-01T00:00:00Z", True), ("2026-01-02T03:04:05Z", False)])
+def test_a_registry_that_never_ran_does_not_stand_in_the_way(world, started, removed):
+    """k3d keeps that of a creation that failed, lists no cluster, and refuses to create one of this name."""
+    labels = {"app": "k3d", "k3d.cluster": "fix", "k3d.role": "registry"}
+    state = {"Running": not removed, "StartedAt": started}
+    world.set(containers=[{"Id": "e" * 64, "Name": "/reg", "Config": {"Labels": labels}, "State": state}])
+    assert world.run(main, PARAMS)["changed"]
+    before = [call["argv"] for call in world.calls]
+    create = next(index for index, argv in enumerate(before) if argv[:3] == ["k3d", "cluster", "create"])
+    assert (["docker", "rm", "--force", "--volumes", "e" * 64] in before[:create]) is removed
