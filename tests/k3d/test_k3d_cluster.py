@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from clusters import KUBELET, Cluster, answer, docker, run, wait_for
+from clusters import KUBELET, Cluster, answer, docker, marked, run, wait_for
 
 TOKEN = "se$HOME-${PATH}-cret"  # k3d expands variables in its config file
 MIRROR = "mirror.invalid"
@@ -197,6 +197,19 @@ def test_failed_creation_leaves_nothing(alone: Cluster) -> None:
     assert done["failed"]
     assert "lpk3d/no-such-image:1" in done["msg"]
     assert alone.containers() == {}
+
+
+def test_killed_while_k3d_goes_on(alone: Cluster) -> None:
+    """Ansible alone is gone: the next run waits for the k3d that it left, and begins anew."""
+    begun = alone.start({})
+    wait_for(lambda: alone.containers().get("server-0", "").endswith("running"))
+    begun.kill(spare="k3d")
+    assert "k3d" in marked(alone.name).values()
+    done = alone.call()
+    assert [action.split()[0] for action in done["actions"]] == ["remove", "create", "write", "merge"]
+    assert marked(alone.name) == {}
+    assert alone.nodes() == {"server-0": "True"}
+    alone.apply(state="absent")
 
 
 def test_killed_in_the_middle_of_a_creation(alone: Cluster) -> None:
