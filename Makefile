@@ -28,6 +28,6 @@ test-quick: ## the tests that need neither Docker nor a cluster
 	@scripts/bootstrap test
 	@scripts/test quick
 
-test-k3d: ## the module k3d_cluster with the k3d on PATH (part of `make test`)
+test-k3d: ## the module k3d_cluster and the platform with the k3d on PATH (part of `make test`)
 	@scripts/bootstrap test
 	@scripts/test k3d

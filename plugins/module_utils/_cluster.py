@@ -42,8 +42,8 @@ from ansible_collections.luckyplans.platform.plugins.module_utils._progress impo
 
 ANY_ADDRESS = ("0.0.0.0", "::", "")
 ABSENT, RUNNING, STOPPED = "absent", "running", "stopped"
-#: What a difference takes: a change of the running cluster, a restart of its nodes, or another cluster.
-LIVE, RESTART, RECREATE = "live", "restart", "recreate"
+#: What a difference takes: a change of the running cluster, or another cluster.
+LIVE, RECREATE = "live", "recreate"
 
 
 class ClusterError(Exception):

@@ -308,7 +308,7 @@ class K3d(Engine):
         ids = sorted({item["Image"] for item in self.containers.values() if _role(item) != "loadbalancer"})
         if len(ids) > 1:
             found.insert(0, Difference("image", f"{now['image']}, {len(ids)} different images", asked["image"]))
-        elif now["image"] != asked["image"] and not self._same_image(live, asked["image"]):
+        elif now["image"] != asked["image"] and not self._same_image(asked["image"]):
             found.insert(0, Difference("image", now["image"], asked["image"]))
         if self.left_over:
             found.append(Difference("load_balancer", f"and left over: {', '.join(self.left_over)}", True, LIVE))
@@ -390,8 +390,8 @@ class K3d(Engine):
             del pairs["subnet"]
         return pairs
 
-    def _same_image(self, live: Live, reference: str) -> bool:
-        servers = self.docker.inspect(live.identity)
+    def _same_image(self, reference: str) -> bool:
+        servers = [item for item in self.containers.values() if _role(item) == "server"]
         return all(self.docker.same_image(reference, item["Config"]["Image"], item["Image"]) for item in servers)
 
     # Changes in place

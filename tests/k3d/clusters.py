@@ -72,6 +72,14 @@ def wait_for(what: Callable[[], Any], seconds: float = 60) -> Any:
     raise AssertionError(f"waited {seconds:.0f} s in vain")
 
 
+def other_image(image: str, name: str) -> str:
+    """Another image that works as well, by that name."""
+    container = docker("create", image).strip()
+    docker("commit", "--change", "LABEL other=yes", container, name)
+    docker("rm", "--volumes", container)
+    return name
+
+
 # --- Clusters ---
 
 

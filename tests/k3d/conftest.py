@@ -21,8 +21,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import clusters
 import pytest
-from clusters import ROOT, Cluster, docker, sweep
+from clusters import ROOT, Cluster, sweep
 from images import bases
 
 OLDEST = (5, 9, 0)
@@ -74,12 +75,7 @@ def registry_image() -> str:
 
 @pytest.fixture(scope="session")
 def other_image(images: dict[str, str]) -> str:
-    """Another image that works as well."""
-    name = "lpk3d/k3s:other"
-    container = docker("create", images["image"]).strip()
-    docker("commit", "--change", "LABEL other=yes", container, name)
-    docker("rm", "--volumes", container)
-    return name
+    return clusters.other_image(images["image"], "lpk3d/k3s:other")
 
 
 @pytest.fixture(scope="session")

@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import clusters
 import pytest
 import yaml
-from clusters import ROOT, Cluster, docker, sweep
+from clusters import ROOT, Cluster, sweep
 from images import bases
 
 PLACES = (ROOT / ".cache/molecule/state/bin/kind", Path("~/.luckyplans/bin/kind").expanduser())
@@ -51,12 +52,7 @@ def node() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def other_image(node: dict[str, Any]) -> str:
-    """Another image that works as well."""
-    name = "lpkind/kind-node:other"
-    container = docker("create", node["image"]).strip()
-    docker("commit", "--change", "LABEL other=yes", container, name)
-    docker("rm", "--volumes", container)
-    return name
+    return clusters.other_image(node["image"], "lpkind/kind-node:other")
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
 import yaml
 
 
@@ -52,7 +51,12 @@ def test_record_names_the_cluster_and_copies_no_credentials(platform):
     assert record["engine"] == "existing"
     assert record["uid"] == platform.get("namespace", "kube-system")["metadata"]["uid"]
     assert record["kubeconfig"] == str(platform.kubeconfig)
-    assert sorted(path.name for path in platform.cluster_dir.iterdir()) == ["record.json", "report.json"]
+    assert sorted(path.name for path in platform.cluster_dir.iterdir()) == [
+        "record.json",
+        "release-luckyplans-luckyplans.json",
+        "release-traefik-traefik.json",
+        "report.json",
+    ]
 
 
 def test_status_is_healthy(platform):
@@ -67,7 +71,7 @@ def test_context_that_is_not_named_is_refused(platform):
 
 
 def test_context_that_is_not_there_is_refused(platform):
-    assert "other" in refusal(platform, platform.kubeconfig, "other")
+    assert "The cluster of context elsewhere in" in refusal(platform, platform.kubeconfig, "elsewhere")
 
 
 def test_user_without_rights_is_refused(platform, tmp_path):
@@ -78,10 +82,43 @@ def test_user_without_rights_is_refused(platform, tmp_path):
     assert "delete deployments in luckyplans" in said
 
 
-@pytest.mark.parametrize("server", ["https://127.0.0.1:1"])
-def test_cluster_that_does_not_answer_is_refused(platform, tmp_path, server):
+def test_cluster_that_does_not_answer_is_refused(platform, tmp_path):
     config = yaml.safe_load(platform.kubeconfig.read_text())
-    config["clusters"][0]["cluster"]["server"] = server
+    config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
     path = tmp_path / "silent"
     path.write_text(yaml.safe_dump(config))
     assert "does not answer" in refusal(platform, path, f"kind-{platform.name}")
+
+
+def test_release_of_somebody_else_is_refused(platform, tmp_path):
+    (tmp_path / "Chart.yaml").write_text("apiVersion: v2\nname: theirs\nversion: 1.0.0\n")
+    helm = f"{platform.state_dir}/bin/helm --kubeconfig={platform.kubeconfig} --namespace=theirs"
+    platform.host.check_output(f"{helm} install traefik {tmp_path} --create-namespace")
+    variables = {
+        "platform_cluster_engine": "existing",
+        "platform_registry": "localhost:18050/team",
+        "platform_kubeconfig": str(platform.kubeconfig),
+        "platform_kubeconfig_context": f"kind-{platform.name}",
+        "traefik_namespace": "theirs",
+    }
+    result = platform.playbook("local.yml", "--tags=traefik", f"--extra-vars={json.dumps(variables)}")
+    assert result.rc != 0, result.stdout
+    assert "that these roles did not make" in " ".join(result.stdout.split())
+    [revision] = json.loads(platform.host.check_output(f"{helm} history traefik --output=json"))
+    assert revision["chart"] == "theirs-1.0.0"
+
+
+def test_teardown_of_a_cluster_that_does_not_answer_keeps_its_records(platform, tmp_path):
+    config = yaml.safe_load(platform.kubeconfig.read_text())
+    config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:9"
+    (tmp_path / "away").write_text(yaml.safe_dump(config))
+    cluster_dir = tmp_path / "clusters" / platform.name
+    cluster_dir.mkdir(parents=True)
+    record = json.loads((platform.cluster_dir / "record.json").read_text())
+    (cluster_dir / "record.json").write_text(json.dumps({**record, "kubeconfig": str(tmp_path / "away")}))
+    result = platform.playbook("teardown.yml", f"--extra-vars=platform_state_dir={tmp_path}")
+    said = " ".join(result.stdout.split())
+    assert result.rc != 0, said
+    assert "does not answer, so what was put into it cannot be taken out" in said
+    assert "changed=0" in said
+    assert (cluster_dir / "record.json").exists()

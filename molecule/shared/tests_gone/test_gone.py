@@ -45,3 +45,11 @@ def test_second_teardown_changes_nothing(platform):
 def test_the_host_no_longer_starts_it(platform):
     service = f"luckyplans-cluster-{platform.name}"
     assert not [place for place in (f"/etc/systemd/system/{service}.service", f"/etc/init.d/{service}") if os.path.lexists(place)]
+
+
+def test_check_mode_says_what_a_run_would_do(platform):
+    """Docker and the tools are there, the cluster is not."""
+    result = platform.playbook("local.yml", "--check", "--diff")
+    assert result.rc == 0, result.stdout
+    assert "A run would bring it up" in " ".join(result.stdout.split())
+    assert platform.containers() == []
