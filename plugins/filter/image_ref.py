@@ -11,11 +11,14 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.luckyplans.platform.plugins.module_utils import _image_ref
 
 
-def image_ref(spec: Any) -> str:
+def image_ref(spec: Any, full: Any = False) -> str:
     if not isinstance(spec, Mapping):
-        raise AnsibleFilterError(f"the input is {spec!r}; give a dictionary with name or repository, and tag.")
+        raise AnsibleFilterError(f"the input is {spec!r}; give a dictionary with name or repository, and tag or digest.")
+    if not isinstance(full, bool):
+        raise AnsibleFilterError(f"full is {full!r}; write true or false, without quotes.")
     try:
-        return _image_ref.image_ref(spec)
+        reference = _image_ref.image_ref(spec)
+        return _image_ref.full(reference) if full else reference
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from error
 

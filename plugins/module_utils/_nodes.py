@@ -3,45 +3,44 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to luckyplans.platform: may change without notice.
-"""Docker, the cluster nodes that run in it, and the way of an image from the one into the others.
+"""Cluster nodes that are containers, and the way of images into them and out again.
 
-containerd imports an archive whose layers are missing, as long as its content store has them. So `docker save` is
+containerd imports an archive whose layers are missing, as long as its content store has them. So every source is
 read once, every blob that a node already has is dropped on the way, and each node gets an archive of its own.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import queue
 import re
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import IO, Any, cast
 
 from ansible_collections.luckyplans.platform.plugins.module_utils._content import write_atomically
+from ansible_collections.luckyplans.platform.plugins.module_utils._docker import Completed, Docker, DockerError, LastWords
 from ansible_collections.luckyplans.platform.plugins.module_utils._oci import (
-    ArchiveError,
     ArchiveWriter,
     Blob,
     SavedImage,
-    SaveReader,
     blob_path,
-    full_name,
     index_of,
-    layers_of,
     matches_platform,
-    pick,
 )
 from ansible_collections.luckyplans.platform.plugins.module_utils._progress import report
+from ansible_collections.luckyplans.platform.plugins.module_utils._sources import Image, Source, sources
 
 CTR = ("ctr", "-n", "k8s.io")
 PINNED = "io.cri-containerd.pinned=pinned"
+BROUGHT = "io.luckyplans.brought"
+"""The label by which an image that came from here is known, with the time in seconds since 1970."""
 CLUSTER_LABEL = {"kind": "io.x-k8s.kind.cluster", "k3d": "k3d.cluster"}
 ROLE_LABEL = {"kind": "io.x-k8s.kind.role", "k3d": "k3d.role"}
 NODE_ROLES = {"kind": ("control-plane", "worker"), "k3d": ("server", "agent")}
@@ -55,25 +54,7 @@ _ROW = re.compile(
     r"^(?P<name>\S+)\s+\S+\s+(?P<digest>sha256:[0-9a-f]{64})\s+(?P<status>complete|incomplete|unavailable|error)\b"
     r".*\s(?P<unpacked>true|false)\s*$"
 )
-_NO_SUCH_IMAGE = re.compile(r"no such image", re.IGNORECASE)
-
-
-class DockerError(Exception):
-    """A sentence about Docker, or a node in it, that did not do what it was asked."""
-
-
-@dataclass(frozen=True)
-class Completed:
-    """What a command said."""
-
-    rc: int
-    stdout: bytes
-    stderr: str
-
-    def reason(self) -> str:
-        """The last line that says something, for the end of a sentence."""
-        lines = [line.strip() for line in self.stderr.splitlines() if line.strip()]
-        return lines[-1] if lines else f"exit code {self.rc}"
+_BROUGHT = re.compile(rf"[\s,]{re.escape(BROUGHT)}=(\d+)(?=[\s,]|$)")
 
 
 @dataclass(frozen=True)
@@ -93,58 +74,35 @@ class Row:
     usable: bool
 
 
-class Docker:
-    """The docker command line. Every question has three answers: yes, no, and an error."""
+@dataclass(frozen=True)
+class Held:
+    """An image that a node holds under a name."""
 
-    def __init__(self, executable: str = "docker", timeout: float = 60) -> None:
-        self.executable = executable
-        self.timeout = timeout
+    digest: str
+    brought: int | None
+    """When this module brought it, in seconds since 1970; None where it came by other means."""
 
-    def argv(self, *args: str) -> list[str]:
-        return [self.executable, *args]
 
-    def run(self, *args: str) -> Completed:
-        try:
-            done = subprocess.run(
-                self.argv(*args), stdin=subprocess.DEVNULL, capture_output=True, timeout=self.timeout, check=False
-            )
-        except FileNotFoundError as error:
-            raise DockerError(
-                f"The program {self.executable!r} was not found; install Docker's command line or name it in docker."
-            ) from error
-        except OSError as error:
-            raise DockerError(f"The program {self.executable!r} cannot be started: {error.strerror}.") from error
-        except subprocess.TimeoutExpired as error:
-            raise DockerError(
-                f"'{self.executable} {' '.join(args[:2])}' gave no answer within {self.timeout:g} s; "
-                "look at the Docker service and run again."
-            ) from error
-        return Completed(done.returncode, done.stdout, done.stderr.decode(errors="replace"))
+@dataclass
+class Inventory:
+    """All images of a node by name, and the digests of those that containers use."""
 
-    def images(self, references: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Reference to Docker's record of the image; what Docker does not have is left out."""
-        wanted = list(dict.fromkeys(references))
-        if not wanted:
-            return {}
-        done = self.run("image", "inspect", *wanted)
-        complaints = [line for line in done.stderr.splitlines() if line.strip()] if done.rc else []
-        try:
-            records = json.loads(done.stdout or b"[]")
-        except ValueError as error:
-            raise DockerError(f"'docker image inspect' did not answer in JSON: {error}.") from error
-        if done.rc == 0 and len(records) == len(wanted):
-            return dict(zip(wanted, records))
-        if not complaints or not all(_NO_SUCH_IMAGE.search(line) for line in complaints):
-            raise DockerError(f"Docker does not answer: {done.reason()}; start it and run again.")
-        known = {name: record for record in records for name in _names(record)}
-        return {reference: known[_key(reference)] for reference in wanted if _key(reference) in known}
+    images: dict[str, Held] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
 
-    def nodes(self, engine: str, cluster: str) -> list[Node]:
+
+class Nodes:
+    """The nodes of a cluster, and what their containerd says. Every question has three answers: yes, no, and an error."""
+
+    def __init__(self, docker: Docker) -> None:
+        self.docker = docker
+
+    def find(self, engine: str, cluster: str) -> list[Node]:
         """The containers that are nodes of the cluster, by name; load balancers and helpers are not."""
         role = '{{json (.Label "' + ROLE_LABEL[engine] + '")}}'
         template = '{"id":{{json .ID}},"name":{{json .Names}},"state":{{json .State}},"role":' + role + "}"
         label = f"label={CLUSTER_LABEL[engine]}={cluster}"
-        done = self.run("ps", "--all", "--no-trunc", "--filter", label, "--format", template)
+        done = self.docker.run("ps", "--all", "--no-trunc", "--filter", label, "--format", template)
         if done.rc:
             raise DockerError(f"Docker does not answer: {done.reason()}; start it and run again.")
         rows = [json.loads(line) for line in done.stdout.splitlines() if line.strip()]
@@ -153,7 +111,7 @@ class Docker:
 
     def inside(self, node: Node, *args: str) -> Completed:
         """Run ctr inside a node."""
-        return self.run("exec", node.id, *CTR, *args)
+        return self.docker.run("exec", node.id, *CTR, *args)
 
     def rows(self, node: Node, names: Iterable[str]) -> dict[str, Row]:
         """What the node says about these names; a name that it does not know is left out."""
@@ -173,15 +131,23 @@ class Docker:
             raise DockerError(f"Node {node.name} cannot be asked for its layers: {done.reason()}.")
         return set(done.stdout.decode().split())
 
-    def content_store(self, digest: str) -> str | None:
-        """The directory of Docker's own containerd that holds a blob; None where it is not here or may not be read."""
-        done = self.run("info", "--format", "{{json .DockerRootDir}}")
-        root = json.loads(done.stdout) if done.rc == 0 else ""
-        for place in (os.path.join(root, "containerd", "daemon"), "/var/lib/containerd"):
-            directory = os.path.join(place, "io.containerd.content.v1.content", "blobs", "sha256")
-            if os.access(os.path.join(directory, digest.partition(":")[2]), os.R_OK):
-                return directory
-        return None
+    def inventory(self, node: Node) -> Inventory:
+        """What the node holds, and what of it is in use."""
+        tables = []
+        for question in ("images", "containers"):
+            done = self.inside(node, question, "ls")
+            if done.rc:
+                raise DockerError(f"Node {node.name} cannot be asked for its {question}: {done.reason()}.")
+            tables.append(done.stdout.decode(errors="replace").splitlines()[1:])
+        rows = [(line.split(), _BROUGHT.search(line)) for line in tables[0]]
+        held = {row[0]: Held(row[2], int(brought[1]) if brought else None) for row, brought in rows if len(row) > 2}
+        used = {held[row[1]].digest for row in map(str.split, tables[1]) if len(row) > 1 and row[1] in held}
+        return Inventory(held, used)
+
+    def remove(self, node: Node, names: Sequence[str]) -> None:
+        done = self.inside(node, "images", "rm", *names)
+        if done.rc:
+            raise DockerError(f"Node {node.name} did not remove {', '.join(names)}: {done.reason()}; run again.")
 
     def document(self, node: Node, digest: str) -> dict[str, Any] | None:
         """A manifest or index from the node's content store; None where it is not there or is something else."""
@@ -196,21 +162,6 @@ class Docker:
 def _row(match: re.Match[str]) -> Row:
     # The runtime may drop the packed layers of what it has unpacked; such an image runs all the same.
     return Row(match["digest"], match["status"] == "complete" or match["unpacked"] == "true")
-
-
-def _key(reference: str) -> str:
-    """A reference in the form that _names uses."""
-    path, at, digest = reference.partition("@")
-    tail = path.rpartition("/")[2]
-    if at:
-        path = path[: len(path) - len(tail)] + tail.partition(":")[0]
-        return f"{full_name(path + ':x')[:-2]}@{digest}"
-    return full_name(path if ":" in tail else f"{path}:latest")
-
-
-def _names(record: Mapping[str, Any]) -> set[str]:
-    given = [*(record.get("RepoTags") or []), *(record.get("RepoDigests") or [])]
-    return {_key(name) for name in given if "<none>" not in name}
 
 
 # --- Which image is which ---------------------------------------------------------------------------------------------
@@ -251,34 +202,6 @@ class Memory:
             return
 
 
-@dataclass
-class Image:
-    """An image that the nodes shall have."""
-
-    name: str
-    source: str
-    id: str
-    platform: str
-    layers: frozenset[str]
-    """The digests of its layers as `docker save` gives them, as far as they are known."""
-    config: str | None
-    """The digest of the configuration: what an image is. None where Docker's record does not tell."""
-    by_manifest: bool
-    """Whether Docker keeps it in its containerd image store, where the id is the digest of a manifest or an index."""
-
-
-def image_from(name: str, source: str, record: Mapping[str, Any], memory: Memory) -> Image:
-    """Docker's record of an image, read for both of Docker's image stores."""
-    platform = "/".join(part for part in (record["Os"], record["Architecture"], record.get("Variant")) if part)
-    by_manifest = bool(record.get("Descriptor")) or any(
-        digest.endswith(f"@{record['Id']}") for digest in record.get("RepoDigests") or []
-    )
-    # In the containerd image store layers are compressed, and the record tells their digests uncompressed.
-    layers = [] if by_manifest else (record.get("RootFS") or {}).get("Layers") or []
-    config = memory.get(record["Id"], platform) if by_manifest else record["Id"]
-    return Image(full_name(name), source, record["Id"], platform, frozenset(layers), config, by_manifest)
-
-
 # --- Import -----------------------------------------------------------------------------------------------------------
 
 
@@ -293,6 +216,8 @@ class NodeState:
     bytes: int = 0
     seconds: float = 0.0
     repaired: bool = False
+    removed: list[str] = field(default_factory=list)
+    inventory: Inventory = field(default_factory=Inventory)
     error: str = ""
     words: str = ""
     """The last thing that ctr said in this node."""
@@ -305,29 +230,9 @@ class NodeState:
             "bytes": self.bytes,
             "seconds": round(self.seconds, 2),
             "repaired": self.repaired,
+            "removed": [] if self.error else self.removed,
             "error": self.error,
         }
-
-
-class _LastWords:
-    """The end of what a process writes to its standard error."""
-
-    _LIMIT = 16384
-
-    def __init__(self, stream: IO[bytes] | None) -> None:
-        self._text = b""
-        self._thread = threading.Thread(target=self._read, args=(stream,), daemon=True)
-        self._thread.start()
-
-    def _read(self, stream: IO[bytes] | None) -> None:
-        if stream is not None:
-            with stream:
-                while chunk := stream.read1(4096):  # type: ignore[attr-defined]
-                    self._text = (self._text + chunk)[-self._LIMIT :]
-
-    def text(self) -> str:
-        self._thread.join(5)
-        return self._text.decode(errors="replace")
 
 
 class _Import:
@@ -338,10 +243,10 @@ class _Import:
         self.error = ""
         self._sent = set(has)
         self._stall = stall
-        flags = ["--label", PINNED] + ([] if unpack else ["--no-unpack"])
+        flags = ["--label", PINNED, "--label", f"{BROUGHT}={time.time():.0f}"] + ([] if unpack else ["--no-unpack"])
         argv = docker.argv("exec", "-i", state.node.id, *CTR, "images", "import", *flags, "-")
         self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        self._words = _LastWords(self._process.stderr)
+        self._words = LastWords(self._process.stderr)
         self._queue: queue.Queue[bytes | None] = queue.Queue(_QUEUE_CHUNKS)
         self._writer = ArchiveWriter(self._put)
         self._thread = threading.Thread(target=self._feed, daemon=True)
@@ -414,19 +319,35 @@ class _Import:
             self._thread.join(1)
 
 
+def each(states: Sequence[NodeState], question: Callable[[NodeState], None]) -> None:
+    """Ask all nodes at once; a failing node does not keep the others from answering."""
+
+    def guarded(state: NodeState) -> None:
+        try:
+            question(state)
+        except DockerError as error:
+            state.error = str(error)
+
+    if states:
+        with ThreadPoolExecutor(max_workers=min(len(states), 8)) as pool:
+            list(pool.map(guarded, states))
+
+
 class Importer:
     """Brings images into all nodes of a cluster."""
 
-    def __init__(self, docker: Docker, images: Sequence[Image], memory: Memory, timeout: float) -> None:
-        self.docker = docker
+    def __init__(self, nodes: Nodes, images: Sequence[Image], memory: Memory, timeout: float) -> None:
+        self.nodes = nodes
         self.images = {image.name: image for image in images}
         self.memory = memory
         self.timeout = timeout
 
     def survey(self, nodes: Sequence[Node]) -> list[NodeState]:
         """What each node has and lacks; a node that cannot be asked carries its error."""
+        for image in self.images.values():
+            image.config = image.config or self.memory.get(image.id, image.platform)
         states = [NodeState(node) for node in nodes]
-        self._each(states, self._ask)
+        each(states, self._ask)
         self._learn_about_rows(states)
         unsure = {
             image.source: image
@@ -436,7 +357,7 @@ class Importer:
             if image.config is None and row.digest != image.id
         }
         if unsure:
-            self._learn_from_docker(list(unsure.values()))
+            self._learn_from_source(list(unsure.values()))
         for state in states:
             state.had = [name for name in self.images if self._is_there(state, name)]
             state.missing = [name for name in self.images if name not in state.had]
@@ -455,8 +376,9 @@ class Importer:
             for state in self._unproven(failed):
                 absent = [name for name in state.missing if not self._is_there(state, name)]
                 state.error = state.error or (
-                    f"node {state.node.name} does not have {', '.join(absent)} after two imports"
-                    + (f" ({state.words})" if state.words else "")
+                    f"Node {state.node.name} does not have {', '.join(absent)} after two imports"
+                    + (f": {state.words}." if state.words else ".")
+                    + " Mend that and run again."
                 )
 
     @staticmethod
@@ -466,29 +388,16 @@ class Importer:
         for state in states:
             state.seconds += time.monotonic() - start
 
-    def _each(self, states: Sequence[NodeState], question: Callable[[NodeState], None]) -> None:
-        """Ask all nodes at once; a failing node does not keep the others from answering."""
-
-        def guarded(state: NodeState) -> None:
-            try:
-                question(state)
-            except DockerError as error:
-                state.error = str(error)
-
-        if states:
-            with ThreadPoolExecutor(max_workers=min(len(states), 8)) as pool:
-                list(pool.map(guarded, states))
-
     def _ask(self, state: NodeState) -> None:
         if state.node.state != "running":
             raise DockerError(
                 f"Node {state.node.name} is {state.node.state}, not running; start it with "
                 f"'docker start {state.node.name}' and run again."
             )
-        state.rows = self.docker.rows(state.node, self.images)
+        state.rows = self.nodes.rows(state.node, self.images) if self.images else {}
 
     def _is_there(self, state: NodeState, name: str) -> bool:
-        """Proof: the name leads to the configuration that Docker's image has, and its layers are there."""
+        """Proof: the name leads to the configuration that the image has, and its layers are there."""
         row, image = state.rows.get(name), self.images[name]
         if row is None or not row.usable:
             return False
@@ -516,7 +425,7 @@ class Importer:
                 list(pool.map(learn, unknown.items()))
 
     def _config_below(self, node: Node, digest: str, platform: str) -> str | None:
-        content = self.docker.document(node, digest) or {}
+        content = self.nodes.document(node, digest) or {}
         if "config" in content:
             return str(content["config"]["digest"])
         for inner in content.get("manifests") or []:
@@ -524,37 +433,18 @@ class Importer:
                 return self._config_below(node, inner["digest"], platform)
         return None
 
-    def _learn_from_docker(self, images: Sequence[Image]) -> None:
-        """Find out which configurations Docker's images have where its records do not tell: read them, keep nothing."""
-        with self._reading(images) as source:
-            for _blob in source.blobs():
-                continue
-            self._remember(source, images)
+    def _learn_from_source(self, images: Sequence[Image]) -> None:
+        """Find out which configurations images have where Docker's records do not tell: read them, keep nothing."""
+        with ExitStack() as stack:
+            for source, group in sources(stack, self.nodes.docker, images, self.timeout):
+                for _blob in source.blobs():
+                    continue
+                self._remember(source, group)
 
-    @contextmanager
-    def _reading(self, images: Sequence[Image]) -> Iterator[_Store | _Save]:
-        """The fastest way to Docker's images that there is here."""
-        store = None
-        if all(image.by_manifest for image in images):
-            store = _Store.find(self.docker, images)
-        if store is not None:
-            yield store
-            return
-        save = _Save(self.docker, images, self.timeout)
-        try:
-            yield save
-        except BaseException as error:
-            save.close(error)
-            raise
-        save.close(None)
-
-    def _remember(self, source: _Store | _Save, images: Sequence[Image]) -> dict[str, SavedImage]:
-        saved = source.finish()
+    def _remember(self, source: Source, images: Sequence[Image]) -> dict[str, SavedImage]:
         found = {}
         for image in images:
-            entry = saved.get(full_name(image.source))
-            if entry is None:
-                raise DockerError(f"'docker save' gave no image {image.source} for {image.platform}; build it again.")
+            entry = source.saved(image)
             if image.config not in (None, entry.config):
                 raise DockerError(f"Image {image.source} changed in Docker while it was read; run again.")
             image.config = entry.config
@@ -571,38 +461,37 @@ class Importer:
         for state in states:
             state.words = ""
         imports: list[_Import] = []
-        with self._reading(images) as source:
-            try:
-                imports = self._start(states, whole)
+        with ExitStack() as stack:
+            # opened first, so that `docker save` gets going while the nodes are asked
+            opened = sources(stack, self.nodes.docker, images, self.timeout)
+            for item in self._start(states, whole):
+                imports.append(item)
+                stack.callback(item.close)
+            entries: dict[str, SavedImage] = {}
+            for source, group in opened:
                 self._pump(source, imports, images)
-                entries = self._remember(source, images)
-                with ThreadPoolExecutor(max_workers=max(len(imports), 1)) as pool:
-                    list(
-                        pool.map(
-                            lambda item: item.finish(
-                                {name: entries[name] for name in item.state.missing}, self.timeout
-                            ),
-                            imports,
-                        )
-                    )
-            finally:
-                for item in imports:
-                    item.close()
+                entries.update(self._remember(source, group))
+
+            def finish(item: _Import) -> None:
+                item.finish({name: entries[name] for name in item.state.missing}, self.timeout)
+
+            with ThreadPoolExecutor(max_workers=max(len(imports), 1)) as pool:
+                list(pool.map(finish, imports))
 
     def _start(self, states: Sequence[NodeState], whole: bool) -> list[_Import]:
         has: dict[str, set[str]] = {}
 
         def ask(state: NodeState) -> None:
-            has[state.node.id] = set() if whole else self.docker.blobs(state.node)
+            has[state.node.id] = set() if whole else self.nodes.blobs(state.node)
 
-        self._each(states, ask)
+        each(states, ask)
         return [
-            _Import(self.docker, state, has[state.node.id], unpack=not whole, stall=min(self.timeout, _STALL))
+            _Import(self.nodes.docker, state, has[state.node.id], unpack=not whole, stall=min(self.timeout, _STALL))
             for state in states
             if state.node.id in has
         ]
 
-    def _pump(self, source: _Store | _Save, imports: Sequence[_Import], images: Sequence[Image]) -> None:
+    def _pump(self, source: Source, imports: Sequence[_Import], images: Sequence[Image]) -> None:
         foreign = {item.state.node.id: self._foreign(item.state, images) for item in imports}
         moved, told = 0, time.monotonic()
         for blob in source.blobs():
@@ -621,13 +510,13 @@ class Importer:
 
     @staticmethod
     def _foreign(state: NodeState, images: Sequence[Image]) -> frozenset[str]:
-        """Layers in the archive that only images of other nodes need."""
+        """Layers that only images of other nodes need."""
         own = {layer for image in images if image.name in state.missing for layer in image.layers}
         return frozenset(layer for image in images for layer in image.layers) - own
 
     def _unproven(self, states: Sequence[NodeState]) -> list[NodeState]:
         asked = [state for state in states if not state.error]
-        self._each(asked, self._ask)
+        each(asked, self._ask)
         self._learn_about_rows(asked)
         return [
             state
@@ -636,103 +525,54 @@ class Importer:
         ]
 
 
-class _Save:
-    """`docker save` of several images in one call, which writes what they share only once."""
-
-    def __init__(self, docker: Docker, images: Sequence[Image], timeout: float) -> None:
-        self._platforms = {full_name(image.source): image.platform for image in images}
-        self._timeout = timeout
-        self._process = subprocess.Popen(
-            docker.argv("save", *dict.fromkeys(image.source for image in images)),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        self._words = _LastWords(self._process.stderr)
-        # Reading from a pipe has no time limit of its own; without its process the pipe ends.
-        self._late = False
-        self._clock = threading.Timer(timeout, self._stop)
-        self._clock.daemon = True
-        self._clock.start()
-        self._stdout = cast(IO[bytes], self._process.stdout)
-        self._reader = SaveReader(self._stdout)
-
-    def blobs(self) -> Iterator[Blob]:
-        return self._reader.blobs()
-
-    def finish(self) -> dict[str, SavedImage]:
-        """What was saved, once everything has been read."""
-        while self._stdout.read(1 << 20):
-            continue
-        failure = self._failure()
-        if failure:
-            raise failure
-        return self._reader.images(self._platforms)
-
-    def _stop(self) -> None:
-        self._late = True
-        self._process.kill()
-
-    def _failure(self) -> DockerError | None:
-        rc = self._process.wait()
-        self._clock.cancel()
-        if rc == 0:
-            return None
-        if self._late:
-            return DockerError(f"'docker save' did not end within {self._timeout:g} s; run again or allow more time.")
-        said = Completed(rc, b"", self._words.text())
-        return DockerError(f"'docker save' failed: {said.reason()}.")
-
-    def close(self, error: BaseException | None) -> None:
-        """Leave no process behind. Without a reader docker save ends by itself."""
-        self._stdout.close()
-        failure = self._failure()
-        if isinstance(error, ArchiveError) and failure:
-            # A broken archive is only what docker save left behind; why it stopped is what counts.
-            raise failure from error
+# --- Removal ----------------------------------------------------------------------------------------------------------
 
 
-class _Store:
-    """Images read from the content store of Docker's own containerd, blob by blob.
+def repository(name: str) -> str:
+    """A complete name without tag and digest."""
+    path, slash, tail = name.partition("@")[0].rpartition("/")
+    return f"{path}{slash}{tail.partition(':')[0]}"
 
-    `docker save` gives nothing but whole images, and of this store it gives them slowly.
+
+def unused(inventory: Inventory, wanted: Sequence[str], keep: int) -> list[str]:
+    """The images of a node that came from here, that nobody wants and no container uses, but for the newest of a repository.
+
+    keep is how many of a repository's images stay, the wanted and the used ones counted; the newest by the time they came.
     """
+    stay = Counter(repository(name) for name in wanted)
+    ours = {name: held for name, held in inventory.images.items() if held.brought is not None and name not in wanted}
+    gone = []
+    for name, held in sorted(ours.items(), key=lambda item: item[1].brought or 0, reverse=True):
+        if held.digest in inventory.used or stay[repository(name)] < keep:
+            stay[repository(name)] += 1
+        else:
+            gone.append(name)
+    return sorted(gone)
 
-    def __init__(self, directory: str, images: Sequence[Image]) -> None:
-        self._directory = directory
-        self._saved: dict[str, SavedImage] = {}
-        self._digests: dict[str, None] = {}
-        for image in images:
-            found = pick({"digest": image.id}, image.platform, self._document)
-            if found is not None:
-                self._saved[full_name(image.source)] = found
-                image.layers = frozenset(layers_of(found))
-                self._digests.update(dict.fromkeys([found.manifest, found.config, *layers_of(found)]))
 
-    @classmethod
-    def find(cls, docker: Docker, images: Sequence[Image]) -> _Store | None:
-        """The store, if it can be read here and has all of the images."""
-        directory = docker.content_store(images[0].id)
-        if directory is None:
-            return None
-        store = cls(directory, images)
-        whole = len(store._saved) == len({full_name(image.source) for image in images})
-        return store if whole and all(os.access(store._path(digest), os.R_OK) for digest in store._digests) else None
+class Remover:
+    """Takes images out of all nodes of a cluster."""
 
-    def _path(self, digest: str) -> str:
-        return os.path.join(self._directory, digest.partition(":")[2])
+    def __init__(self, nodes: Nodes) -> None:
+        self.nodes = nodes
 
-    def _document(self, digest: str) -> bytes | None:
-        try:
-            with open(self._path(digest), "rb") as handle:
-                return handle.read()
-        except OSError:
-            return None
+    def look(self, states: Sequence[NodeState], choose: Callable[[NodeState, Inventory], list[str]]) -> None:
+        """Let choose say what leaves each node."""
 
-    def blobs(self) -> Iterator[Blob]:
-        for digest in self._digests:
-            with open(self._path(digest), "rb") as handle:
-                yield Blob(digest, os.fstat(handle.fileno()).st_size, handle)
+        def ask(state: NodeState) -> None:
+            state.inventory = self.nodes.inventory(state.node)
+            state.removed = choose(state, state.inventory)
 
-    def finish(self) -> dict[str, SavedImage]:
-        return self._saved
+        each([state for state in states if not state.error], ask)
+
+    def remove(self, states: Sequence[NodeState]) -> None:
+        """Remove what was chosen, and the node's own names by id that would keep it alive."""
+
+        def act(state: NodeState) -> None:
+            digests = {state.inventory.images[name].digest for name in state.removed}
+            left = {name: held for name, held in state.inventory.images.items() if name not in state.removed}
+            named = {held.digest for name, held in left.items() if not name.startswith("sha256:")}
+            ids = [name for name, held in left.items() if held.digest in digests - named and name.startswith("sha256:")]
+            self.nodes.remove(state.node, [*state.removed, *ids])
+
+        each([state for state in states if state.removed and not state.error], act)

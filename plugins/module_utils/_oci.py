@@ -6,7 +6,7 @@
 
 """Image references, and image archives that are read and written as streams.
 
-`docker save` is read once, from a pipe; what comes out is a sequence of blobs, and at the end the images they make up.
+An archive is read once, that of `docker save` from a pipe; what comes out is a sequence of blobs, and at the end the images they make up.
 No blob is ever held in memory, except the small JSON documents that describe the images.
 """
 
@@ -19,15 +19,20 @@ import posixpath
 import re
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
+
+from ansible_collections.luckyplans.platform.plugins.module_utils import _image_ref
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 NAME = "io.containerd.image.name"
+REF_NAME = "org.opencontainers.image.ref.name"
+ATTESTATION = "vnd.docker.reference.type"
 
 CHUNK = 1 << 20
 _DOCUMENT_LIMIT = 4 << 20
@@ -47,31 +52,16 @@ class ArchiveError(Exception):
 
 
 def full_name(reference: str) -> str:
-    """The complete name under which containerd and the kubelet know an image: registry, path and tag."""
-    if "@" in reference:
+    """The complete name under which containerd and the kubelet know an image: registry, path, and tag or digest."""
+    try:
+        parts = _image_ref.parse(reference)
+    except ValueError as error:
+        raise ImageNameError(f"image {str(error).rstrip('.')}") from error
+    if not (parts.tag or parts.digest):
         raise ImageNameError(
-            f"image {reference!r} is named by a digest, and an imported image has none that the kubelet would find; "
-            "name it by a tag"
+            f"image {reference!r} has neither tag nor digest; write what the pods ask for, such as {reference}:1.0"
         )
-    path, colon, tag = reference.rpartition(":")
-    if not colon or "/" in tag:
-        raise ImageNameError(
-            f"image {reference!r} has no tag; write the tag that the pods ask for, such as {reference}:1.0"
-        )
-    if not re.fullmatch(r"[\w][\w.-]{0,127}", tag, re.ASCII) or not re.fullmatch(
-        r"(?:[A-Za-z0-9.\-]+(?::\d+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*", path
-    ):
-        raise ImageNameError(f"image {reference!r} is not a valid image reference; write it as name:tag")
-    registry, slash, rest = path.partition("/")
-    if not slash:
-        return f"docker.io/library/{reference}"
-    if registry == "index.docker.io":
-        registry = "docker.io"
-    elif not ("." in registry or ":" in registry or registry == "localhost"):
-        return f"docker.io/{reference}"
-    if registry == "docker.io" and "/" not in rest:
-        rest = f"library/{rest}"
-    return f"{registry}/{rest}:{tag}"
+    return _image_ref.full(reference)
 
 
 def digest_of(data: bytes) -> str:
@@ -134,7 +124,7 @@ def index_of(images: Mapping[str, SavedImage]) -> dict[str, Any]:
                 "mediaType": image.media_type,
                 "digest": image.manifest,
                 "size": len(image.document),
-                "annotations": {NAME: name, "org.opencontainers.image.ref.name": name.rpartition(":")[2]},
+                "annotations": {NAME: name},
             }
             for name, image in sorted(images.items())
         ],
@@ -161,6 +151,7 @@ class Blob:
     digest: str
     size: int
     stream: IO[bytes]
+    origin: str = "the content store"
 
     def chunks(self) -> Iterator[bytes]:
         left = self.size
@@ -170,16 +161,19 @@ class Blob:
             except tarfile.TarError:
                 chunk = b""
             if not chunk:
-                raise ArchiveError(f"the image archive of docker save ends in the middle of blob {self.digest}")
+                raise ArchiveError(f"{self.origin} ends in the middle of blob {self.digest}")
             left -= len(chunk)
             yield chunk
 
 
-class SaveReader:
-    """Reads what `docker save` writes: the OCI layout of Docker 25 and later, and the older one."""
+class ArchiveReader:
+    """Reads an image archive: the OCI layout, which Docker 25 and later save too, and the older one of Docker."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: IO[bytes], origin: str, seekable: bool = False) -> None:
+        """origin says in errors what is read; only what is seekable may be compressed."""
         self._stream = stream
+        self._origin = origin
+        self._mode = "r:*" if seekable else "r|"
         self._documents: dict[str, bytes] = {}
         self._index: dict[str, Any] = {}
         self._legacy: list[dict[str, Any]] = []
@@ -187,9 +181,9 @@ class SaveReader:
         self._links: dict[str, str] = {}
 
     def blobs(self) -> Iterator[Blob]:
-        """All blobs in the order of the archive; afterwards `images` has its answer."""
+        """All blobs in the order of the archive; afterwards `find` has its answers."""
         try:
-            with tarfile.open(fileobj=self._stream, mode="r|", bufsize=CHUNK) as archive:
+            with self._open() as archive:
                 for member in archive:
                     name = posixpath.normpath(member.name)
                     if member.issym() or member.islnk():
@@ -207,8 +201,14 @@ class SaveReader:
                         self._legacy = json.loads(handle.read())
                     else:
                         yield from self._member(name, member.size, handle)
-        except (tarfile.TarError, ValueError) as error:
-            raise ArchiveError(f"the image archive of docker save cannot be read: {error}") from error
+        except (tarfile.TarError, ValueError, EOFError, OSError, zlib.error) as error:
+            raise ArchiveError(f"{self._origin} cannot be read: {error}") from error
+
+    def _open(self) -> tarfile.TarFile:
+        try:
+            return tarfile.open(fileobj=self._stream, mode=self._mode, bufsize=CHUNK)
+        except tarfile.ReadError as error:
+            raise ArchiveError(f"{self._origin} is no tar file, plain or compressed by gzip, bzip2 or xz") from error
 
     def _member(self, name: str, size: int, handle: IO[bytes]) -> Iterator[Blob]:
         known = _BLOB.match(name)
@@ -219,10 +219,10 @@ class SaveReader:
                 self._documents[digest] = content
             self._files[name] = (digest, size)
             if known or name.endswith(".json") or posixpath.basename(name) == "layer.tar":
-                yield Blob(digest, size, io.BytesIO(content))
+                yield Blob(digest, size, io.BytesIO(content), self._origin)
         elif known:
             self._files[name] = (f"sha256:{known.group(1)}", size)
-            yield Blob(f"sha256:{known.group(1)}", size, handle)
+            yield Blob(f"sha256:{known.group(1)}", size, handle, self._origin)
         elif posixpath.basename(name) == "layer.tar":
             yield from self._spooled(name, size, handle)
 
@@ -235,21 +235,41 @@ class SaveReader:
                 spool.write(chunk)
             spool.seek(0)
             self._files[name] = (f"sha256:{digest.hexdigest()}", size)
-            yield Blob(self._files[name][0], size, spool)
+            yield Blob(self._files[name][0], size, spool, self._origin)
 
-    def images(self, platforms: Mapping[str, str]) -> dict[str, SavedImage]:
-        """Full name to image, for the names and platforms asked for, once all blobs have passed."""
-        found: dict[str, SavedImage] = {}
+    def find(self, source: str, platform: str) -> SavedImage | None:
+        """The image of a name, or of an id, for a platform; without a source the only one. Once all blobs have passed."""
+        wanted = full_name(source) if source and not source.startswith("sha256:") else source
+        found = {
+            image.config: image
+            for names, image in self._images(platform)
+            if not wanted or wanted in names or wanted in (image.manifest, image.config)
+        }
+        return next(iter(found.values())) if len(found) == 1 else None
+
+    def contents(self) -> list[str]:
+        """What the archive holds, for messages: names, and ids of what has none, with platforms."""
+        held = []
         for entry in self._index.get("manifests") or []:
-            name = str((entry.get("annotations") or {}).get(NAME))
-            picked = pick(entry, platforms[name], self._documents.get) if name in platforms else None
-            if picked:
-                found[name] = picked
+            name = _name_in(entry) or entry["digest"]
+            held.append(f"{name} ({', '.join(platforms_below(entry, self._documents.get)) or 'unknown platform'})")
+        if not held:
+            held = [", ".join(entry.get("RepoTags") or [entry["Config"]]) for entry in self._legacy]
+        return sorted(set(held))
+
+    def _images(self, platform: str) -> Iterator[tuple[set[str], SavedImage]]:
+        """Names, the id that Docker may call it by among them, and image; one that has several entries comes several times."""
+        known: dict[str, SavedImage] = {}
+        for entry in self._index.get("manifests") or []:
+            image = pick(entry, platform, self._documents.get)
+            if image and runs_on(self._documents.get(image.config), platform):
+                known[image.config] = image
+                yield {_name_in(entry), entry["digest"]}, image
         for entry in self._legacy:
-            for name in platforms:
-                if name not in found and name in [full_name(tag) for tag in entry.get("RepoTags") or []]:
-                    found[name] = self._built(entry)
-        return found
+            names = {full_name(tag) for tag in entry.get("RepoTags") or []}
+            config = self._file(entry["Config"])[0]
+            if config in known or runs_on(self._documents.get(config), platform):
+                yield names, known.get(config) or self._built(entry)
 
     def _built(self, entry: Mapping[str, Any]) -> SavedImage:
         """A manifest of our own for an image that the archive describes only in Docker's older way."""
@@ -272,7 +292,7 @@ class SaveReader:
             if name in self._files:
                 return self._files[name]
             name = self._links.get(name, name)
-        raise ArchiveError(f"the image archive of docker save names {name}, which is not in it")
+        raise ArchiveError(f"{self._origin} names {name}, which is not in it")
 
 
 def pick(descriptor: Mapping[str, Any], platform: str, load: Callable[[str], bytes | None]) -> SavedImage | None:
@@ -290,6 +310,34 @@ def pick(descriptor: Mapping[str, Any], platform: str, load: Callable[[str], byt
     return None
 
 
+def _name_in(entry: Mapping[str, Any]) -> str:
+    """The complete name that an entry of an archive's index has; empty where it has none, or only a tag."""
+    notes = entry.get("annotations") or {}
+    for name in (notes.get(NAME), notes.get(REF_NAME)):
+        try:
+            return full_name(name or "")
+        except ImageNameError:
+            continue
+    return ""
+
+
+def platforms_below(descriptor: Mapping[str, Any], load: Callable[[str], bytes | None]) -> list[str]:
+    """What an image, or an index of images, is for."""
+    content = json.loads(load(descriptor["digest"]) or b"{}")
+    if "config" in content:
+        config = json.loads(load(content["config"]["digest"]) or b"{}")
+        return [f"{config['os']}/{config['architecture']}"] if {"os", "architecture"} <= set(config) else []
+    inner = [entry for entry in content.get("manifests") or [] if ATTESTATION not in (entry.get("annotations") or {})]
+    return sorted({platform for entry in inner for platform in platforms_below(entry, load)})
+
+
+def runs_on(config: bytes | None, platform: str) -> bool:
+    """Whether an image of this configuration is for the platform; one that says nothing is."""
+    given = json.loads(config or b"{}")
+    wanted = platform.split("/")[:2]
+    return [given.get("os", wanted[0]), given.get("architecture", wanted[1])] == wanted
+
+
 def layers_of(image: SavedImage) -> list[str]:
     """The digests of an image's layers."""
     return [layer["digest"] for layer in json.loads(image.document)["layers"]]
@@ -297,7 +345,7 @@ def layers_of(image: SavedImage) -> list[str]:
 
 def matches_platform(descriptor: Mapping[str, Any], platform: str) -> bool:
     """Whether an entry of an image index is the image for the platform, and no attestation."""
-    if "vnd.docker.reference.type" in (descriptor.get("annotations") or {}):
+    if ATTESTATION in (descriptor.get("annotations") or {}):
         return False
     given = descriptor.get("platform")
     if not given:

@@ -191,13 +191,13 @@ from ansible_collections.luckyplans.platform.plugins.module_utils._content impor
     read_ignore_patterns,
     write_atomically,
 )
+from ansible_collections.luckyplans.platform.plugins.module_utils._docker import Docker, DockerError
 from ansible_collections.luckyplans.platform.plugins.module_utils._dockerfile import (
     Dockerfile,
     DockerfileError,
     parse,
     without_frontend,
 )
-from ansible_collections.luckyplans.platform.plugins.module_utils._nodes import Docker, DockerError
 from ansible_collections.luckyplans.platform.plugins.module_utils._oci import ImageNameError
 
 try:
@@ -356,11 +356,13 @@ def mirrored(values: Mapping[str, Any], registry: str) -> tuple[list[dict[str, s
     for component in sorted(values):
         repository = look_up(values, component, "image", "repository")
         if repository:
-            tag = look_up(values, component, "image", "tag") or "latest"
+            tag, digest = (str(look_up(values, component, "image", key) or "") for key in ("tag", "digest"))
+            source = f"{repository}:{tag}" if tag or not digest else f"{repository}@{digest}"
+            # the registry gives a pushed image a digest of its own, so that one named by its digest alone gets a tag
+            tag = tag or digest.replace(":", "-")[:23]
             place = f"{registry}/{str(repository).rsplit('/', 1)[-1]}"
-            images.append({"source": f"{repository}:{tag}", "image": f"{place}:{tag}"})
-            # the registry gives a pushed image a digest of its own
-            moved[component] = {"image": {"repository": place, "digest": ""}}
+            images.append({"source": source, "image": f"{place}:{tag}"})
+            moved[component] = {"image": {"repository": place, "tag": tag, "digest": ""}}
     return images, moved
 
 

@@ -5,12 +5,19 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.luckyplans.platform.plugins.filter.image_ref import FilterModule
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+CHART_DIR = Path(__file__).resolve().parents[2] / "infrastructure" / "helm" / "luckyplans"
 DIGEST = "sha256:" + "0a" * 32
 
 image_ref = FilterModule().filters()["image_ref"]
@@ -23,6 +30,9 @@ TABLE = [
     (("", "takeshi-su57", "mine/apps", "latest", DIGEST), f"mine/apps/api-gateway:latest@{DIGEST}"),
     (("ghcr.io", "a/b.c__d", "luckyplans", "1.0.0", DIGEST), f"ghcr.io/a/b.c__d/api-gateway:1.0.0@{DIGEST}"),
     (("localhost:5000", "x", "luckyplans", "V1_rc.2-x", ""), "localhost:5000/x/api-gateway:V1_rc.2-x"),
+    (("", "takeshi-su57", "luckyplans", "a" * 128, ""), f"luckyplans/api-gateway:{'a' * 128}"),
+    (("", "takeshi-su57", "luckyplans", "", DIGEST), f"luckyplans/api-gateway@{DIGEST}"),
+    (("ghcr.io", "takeshi-su57", "luckyplans", "", DIGEST), f"ghcr.io/takeshi-su57/api-gateway@{DIGEST}"),
 ]
 
 REFUSED = [
@@ -30,9 +40,12 @@ REFUSED = [
     ("GHCR.io", "takeshi-su57", "luckyplans", "1", ""),
     ("https://ghcr.io", "takeshi-su57", "luckyplans", "1", ""),
     ("ghcr.io/team", "takeshi-su57", "luckyplans", "1", ""),
+    ("ghcr..io", "takeshi-su57", "luckyplans", "1", ""),
+    ("ghcr.io:", "takeshi-su57", "luckyplans", "1", ""),
+    ("ghcr.io", "", "luckyplans", "1", ""),
+    ("", "takeshi-su57", "", "1", ""),
     ("", "takeshi-su57", "Luckyplans", "1", ""),
     ("", "takeshi-su57", "luckyplans/", "1", ""),
-    ("", "takeshi-su57", "luckyplans", "", ""),
     ("", "takeshi-su57", "luckyplans", "a b", ""),
     ("", "takeshi-su57", "luckyplans", "-a", ""),
     ("", "takeshi-su57", "luckyplans", "a" * 129, ""),
@@ -78,12 +91,22 @@ def test_chart_and_filter_refuse_the_same(chart: Any, row: Any) -> None:
         image_ref(spec(*row))
 
 
+@pytest.mark.parametrize("part", ["web", "apiGateway", "serviceCore", "redis"])
+@pytest.mark.parametrize("tag", ["", None])
+def test_neither_tag_nor_digest_is_refused_by_a_sentence(chart: Any, part: str, tag: str | None) -> None:
+    sentence = f"{part}.image.tag and {part}.image.digest are both empty; give at least one of the two."
+    assert sentence in chart.refusal({part: {"image": {"tag": tag}}})
+    with pytest.raises(AnsibleFilterError, match="tag is '' and digest is ''"):
+        image_ref({"repository": "redis", "tag": "", "digest": ""})
+
+
 @pytest.mark.parametrize(
     ("image", "expected"),
     [
         ({}, "redis:7-alpine"),
         ({"repository": "registry.example.org:5000/redis", "tag": "8.2"}, "registry.example.org:5000/redis:8.2"),
         ({"digest": DIGEST}, f"redis:7-alpine@{DIGEST}"),
+        ({"tag": "", "digest": DIGEST}, f"redis@{DIGEST}"),
     ],
 )
 def test_redis(chart: Any, image: dict[str, str], expected: str) -> None:
@@ -106,3 +129,115 @@ def test_pull_policy_and_secrets(chart: Any) -> None:
         # A public image by a fixed tag: asking its registry at every start would only meet its rate limit.
         expected = "IfNotPresent" if name == "redis" else "Always"
         assert template["spec"]["containers"][0]["imagePullPolicy"] == expected
+
+
+# --- Generated cases --------------------------------------------------------------------------------------------------
+
+
+def joined(separators: str, most: int) -> st.SearchStrategy[str]:
+    """Words with separators between them; Hypothesis' from_regex is ten times slower."""
+    more = st.tuples(st.sampled_from(separators.split()), st.sampled_from(["a", "7", "b0", "web"])).map("".join)
+    return st.builds("{}{}".format, st.sampled_from(["x", "0", "lucky"]), st.lists(more, max_size=most).map("".join))
+
+
+PATHS = joined("/ . _ __ - --", 5)
+HOSTS = st.builds("{}{}".format, joined(". - --", 3), st.sampled_from(["", ":5000", ":1"]))
+# What may stand at each key of an image.
+PARTS = {
+    "registry": st.just("") | HOSTS,
+    "owner": PATHS,
+    "localPrefix": PATHS,
+    "name": PATHS,
+    "repository": PATHS | st.builds("{}/{}".format, HOSTS, PATHS),
+    "tag": st.just("") | st.builds("{}{}".format, st.sampled_from("aZ0_"), st.text("aZ0_.-", max_size=5)),
+    "digest": st.sampled_from(["", DIGEST]),
+}
+SPECS = st.one_of(
+    st.fixed_dictionaries({key: PARTS[key] for key in ("registry", "owner", "localPrefix", "name", "tag", "digest")}),
+    st.fixed_dictionaries({key: PARTS[key] for key in ("repository", "tag", "digest")}),
+).filter(lambda spec: spec["tag"] or spec["digest"])
+
+# Calls the chart's own helpers as its templates do, for one case after the other.
+CASES_TEMPLATE = """
+{{- $references := list }}
+{{- range .Values.cases }}
+{{- $reference := "" }}
+{{- if .name }}
+{{- $reference = include "luckyplans.image" (dict "root" (dict "Values" (dict "image" .)) "name" .name "image" .) }}
+{{- else }}
+{{- $reference = include "luckyplans.reference" (dict "repository" .repository "image" .) }}
+{{- end }}
+{{- $references = append $references $reference }}
+{{- end }}
+references: {{ $references | toJson }}
+"""
+
+
+def rendered(chart: Any, folder: Path, specs: list[dict[str, str]]) -> list[str]:
+    (folder / "templates").mkdir()
+    (folder / "Chart.yaml").write_text("{apiVersion: v2, name: cases, version: 0.1.0}")
+    (folder / "templates" / "cases.yaml").write_text(CASES_TEMPLATE)
+    shutil.copy(CHART_DIR / "templates" / "_helpers.tpl", folder / "templates")
+    (found,) = type(chart)(chart.helm, chart.env, folder).render({"cases": specs})
+    return found["references"]
+
+
+def test_chart_and_filter_render_the_same_for_generated_images(chart: Any, tmp_path: Path) -> None:
+    specs: list[dict[str, str]] = []
+
+    # Only drawn here: one Helm renders them all.
+    @settings(max_examples=600, deadline=None, database=None)
+    @given(SPECS)
+    def draw(spec: dict[str, str]) -> None:
+        specs.append(spec)
+
+    draw()
+    for key, wanted in {
+        "registry": ("", ".", ":", "-"),
+        "owner": ("/", ".", "_", "__", "-", "--"),
+        "localPrefix": ("/",),
+        "name": ("/",),
+        "repository": ("/", ":", ".", "_", "__", "-", "--"),
+    }.items():
+        drawn = [spec[key] for spec in specs if key in spec]
+        for part in wanted:
+            assert any(part in value if part else not value for value in drawn), f"no generated {key} has {part!r}"
+    assert {(bool(spec["tag"]), bool(spec["digest"])) for spec in specs} == {(True, False), (False, True), (True, True)}
+
+    pairs = zip(specs, rendered(chart, tmp_path, specs), map(image_ref, specs), strict=True)
+    different = [pair for pair in pairs if pair[1] != pair[2]]
+    assert not different, f"{len(different)} of {len(specs)}, the shortest: {min(different, key=lambda pair: len(pair[1]))}"
+
+
+# Where Python's $ also matches before a newline at the end, Helm's does not.
+SCHEMA = jsonschema.Draft202012Validator(json.loads((CHART_DIR / "values.schema.json").read_text().replace('$"', r'\\Z"')))
+STRAY = st.sampled_from(["", *"aZ0._-/:@ \n\u00e9", "..", "//"])
+
+
+def accepted(spec: dict[str, str]) -> bool:
+    try:
+        image_ref(spec)
+    except AnsibleFilterError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("key", ["registry", "owner", "localPrefix", "repository", "tag", "digest"])
+def test_schema_and_filter_accept_the_same(key: str) -> None:
+    """One value of an image that is right otherwise: right itself, or with a stray character in each of its places."""
+    base = {"repository": "redis"} if key == "repository" else {"registry": "ghcr.io", "owner": "a", "name": "api-gateway"}
+    base |= {"tag": "1", "digest": DIGEST}
+    answers: set[bool] = set()
+
+    @settings(max_examples=120, deadline=None, database=None)
+    @given(PARTS[key], STRAY)
+    def compare(right: str, stray: str) -> None:
+        for place in range(len(right) + 1):
+            value = right[:place] + stray + right[place:]
+            image = {"image": {key: value}}
+            answer = accepted(base | image["image"])
+            assert answer == SCHEMA.is_valid({"redis": image} if key in ("repository", "tag", "digest") else image), value
+            answers.add(answer)
+
+    compare()
+    assert answers == {True, False}

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +19,8 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from repository import ROOT, load
+import yaml
+from repository import ROOT, Ansible, load
 
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
 FILTERS = sorted(path.stem for path in (ROOT / "plugins" / "filter").glob("*.py"))
@@ -41,12 +44,12 @@ def documentation(kind: str, names: list[str]) -> dict[str, Any]:
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    return {name: found[key]["doc"] for name, key in zip(names, full)}
+    return {name: found[key] for name, key in zip(names, full)}
 
 
 @pytest.fixture(scope="module")
 def modules() -> dict[str, Any]:
-    return documentation("module", MODULES)
+    return {name: entry["doc"] for name, entry in documentation("module", MODULES).items()}
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +108,40 @@ def test_every_option_of_a_module_is_described_by_a_sentence(modules: dict[str, 
 def test_filter_is_documented_under_its_name(filters: dict[str, Any], name: str) -> None:
     module = importlib.import_module(f"ansible_collections.luckyplans.platform.plugins.filter.{name}")
     assert set(module.FilterModule().filters()) == {name}
-    assert filters[name]["short_description"]
+    assert filters[name]["doc"]["short_description"]
+    assert filters[name]["return"]["_value"]["description"]
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_documentation_and_code_of_a_filter_have_the_same_options(filters: dict[str, Any], name: str) -> None:
+    module = importlib.import_module(f"ansible_collections.luckyplans.platform.plugins.filter.{name}")
+    _input, *parameters = inspect.signature(module.FilterModule().filters()[name]).parameters.values()
+    options = {key: option.get("default") for key, option in filters[name]["doc"]["options"].items()}
+    assert options == {"_input": None, **{parameter.name: parameter.default for parameter in parameters}}
+
+
+def examples(text: str) -> Iterator[tuple[dict[str, Any], Any]]:
+    """Each task of EXAMPLES, and the result that the comment above it states."""
+    for piece in re.split(r"^# ", text, flags=re.MULTILINE)[1:]:
+        stated, _newline, task = piece.partition("\n")
+        yield yaml.safe_load(task)[0], yaml.safe_load(stated)
+
+
+def test_examples_of_filters_give_what_they_state(filters: dict[str, Any], tmp_path: Path) -> None:
+    tasks, stated = [], {}
+    for name in FILTERS:
+        found = list(examples(filters[name]["examples"]))
+        assert len(found) == len(yaml.safe_load(filters[name]["examples"])) > 0, f"{name}: an example does not state its result"
+        for task, result in found:
+            tasks.append({**task, "register": f"example_{len(tasks)}"})
+            stated[f"{name}: {task['name']}"] = result
+    results = [f"{{{{ example_{number}.msg }}}}" for number in range(len(tasks))]
+    file = tmp_path / "results.json"
+    keep = {"dest": str(file), "content": "{{ results | to_json }}", "mode": "0600"}
+    tasks.append({"name": "Keep the results", "ansible.builtin.copy": keep, "vars": {"results": results}})
+    done = Ansible(tmp_path).run([{"name": "Examples", "hosts": "all", "gather_facts": False, "tasks": tasks}], {"localhost": {}})
+    assert done.rc == 0, done.stdout
+    assert dict(zip(stated, json.loads(file.read_text()))) == stated
 
 
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.relative_to(ROOT).as_posix())

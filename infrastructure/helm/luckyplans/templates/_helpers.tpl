@@ -27,7 +27,7 @@ labels:
 
 {{/* (dict "repository" "redis" "image" .Values.redis.image). The filter luckyplans.platform.image_ref gives the same text. */}}
 {{- define "luckyplans.reference" -}}
-{{ .repository }}:{{ .image.tag }}{{ with .image.digest }}@{{ . }}{{ end }}
+{{ .repository }}{{ with .image.tag }}:{{ . }}{{ end }}{{ with .image.digest }}@{{ . }}{{ end }}
 {{- end }}
 
 {{/* (dict "root" $ "name" "api-gateway" "image" .Values.apiGateway.image) */}}

@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.luckyplans.platform.plugins.filter.image_ref import FilterModule
+from ansible_collections.luckyplans.platform.plugins.module_utils import _image_ref
 
 DIGEST = "sha256:" + "0a" * 32
 
@@ -28,11 +29,58 @@ image_ref = FilterModule().filters()["image_ref"]
         ({"repository": "docker.io/library/redis", "tag": "7"}, "docker.io/library/redis:7"),
         ({"registry": "ghcr.io", "repository": "library/redis", "tag": "7"}, "ghcr.io/library/redis:7"),
         ({"repository": "redis", "tag": "7", "digest": DIGEST}, f"redis:7@{DIGEST}"),
+        ({"repository": "redis", "digest": DIGEST}, f"redis@{DIGEST}"),
+        ({"repository": "redis", "tag": "", "digest": DIGEST}, f"redis@{DIGEST}"),
+        ({"registry": "ghcr.io", "owner": "a", "name": "web", "digest": DIGEST}, f"ghcr.io/a/web@{DIGEST}"),
+        ({"registry": "r.example:5000", "repository": "docker.io/redis", "tag": "7"}, "r.example:5000/docker.io/redis:7"),
         ({"name": "web", "tag": "V1_rc.2"}, "luckyplans/web:V1_rc.2"),
     ],
 )
 def test_renders(spec: dict[str, str], expected: str) -> None:
     assert image_ref(spec) == expected
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({"repository": "redis", "tag": "7"}, "docker.io/library/redis:7"),
+        ({"name": "web", "tag": "latest"}, "docker.io/luckyplans/web:latest"),
+        ({"repository": "docker.io/redis", "tag": "7"}, "docker.io/library/redis:7"),
+        ({"repository": "docker.io/library/redis", "tag": "7"}, "docker.io/library/redis:7"),
+        ({"repository": "index.docker.io/x/y", "tag": "1"}, "docker.io/x/y:1"),
+        ({"repository": "index.docker.io/redis", "tag": "7"}, "docker.io/library/redis:7"),
+        ({"repository": "localhost:5000/x", "tag": "1"}, "localhost:5000/x:1"),
+        ({"repository": "localhost/x", "tag": "1"}, "localhost/x:1"),
+        ({"registry": "ghcr.io", "owner": "a/b", "name": "web", "tag": "1"}, "ghcr.io/a/b/web:1"),
+        ({"registry": "r.example:5000", "repository": "x", "tag": "1"}, "r.example:5000/x:1"),
+        # neither dot nor port: Kubernetes takes it for an owner on Docker Hub
+        ({"registry": "registry", "owner": "a", "name": "web", "tag": "1"}, "docker.io/registry/a/web:1"),
+        ({"repository": "redis", "digest": DIGEST}, f"docker.io/library/redis@{DIGEST}"),
+        ({"repository": "redis", "tag": "7", "digest": DIGEST}, f"docker.io/library/redis@{DIGEST}"),
+    ],
+)
+def test_complete_name(spec: dict[str, str], expected: str) -> None:
+    assert image_ref(spec, full=True) == expected
+    assert _image_ref.full(expected) == expected
+
+
+def test_complete_name_without_a_tag_is_latest() -> None:
+    assert _image_ref.full("redis") == "docker.io/library/redis:latest"
+
+
+@pytest.mark.parametrize(
+    ("spec", "full", "message"),
+    [
+        ({"repository": "Redis", "tag": "7"}, True, "repository is 'Redis', which has uppercase letters"),
+        ({"repository": "GHCR.io/a", "tag": "7"}, True, "repository is 'GHCR.io/a', which has uppercase letters"),
+        ({"localPrefix": "a_b.c", "name": "web", "tag": "1"}, True, "'a_b.c/web:1' cannot be read as an image reference"),
+        ({"repository": "redis", "tag": "7"}, "yes", "full is 'yes'; write true or false"),
+    ],
+)
+def test_complete_name_is_refused(spec: dict[str, str], full: object, message: str) -> None:
+    with pytest.raises(AnsibleFilterError) as error:
+        image_ref(spec, full=full)
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -49,12 +97,15 @@ def test_renders(spec: dict[str, str], expected: str) -> None:
         ({"name": "web", "tag": "1", "digest": "sha256:abc"}, "digest is 'sha256:abc'"),
         ({"name": "web", "tag": "a b"}, "tag is 'a b'"),
         ({"name": "web", "tag": "latest\n"}, "tag is 'latest\\n'"),
-        ({"name": "web", "tag": ""}, "tag is ''"),
+        ({"name": "web", "tag": ""}, "tag is '' and digest is ''; give at least one of the two."),
+        ({"name": "web"}, "tag is '' and digest is ''; give at least one of the two."),
         ({"name": "web", "tag": 7}, "tag is 7, not a string"),
-        ({"name": "web"}, "tag is None, not a string"),
+        ({"name": "web", "tag": None, "digest": DIGEST}, "tag is None, not a string"),
         ({"name": "web/", "tag": "1"}, "name is 'web/'"),
         ({"registry": "https://ghcr.io", "owner": "a", "name": "web", "tag": "1"}, "registry is 'https://ghcr.io'"),
+        ({"registry": "ghcr..io", "owner": "a", "name": "web", "tag": "1"}, "registry is 'ghcr..io'"),
         ({"registry": "ghcr.io", "name": "web", "tag": "1"}, "owner is empty"),
+        ({"registry": "ghcr.io", "repository": "localhost:5000/x", "tag": "1"}, "name the registry in one of the two"),
         ({"tag": "1"}, "exactly one"),
         ({"name": "web", "repository": "web", "tag": "1"}, "exactly one"),
         ({"name": "web", "tag": "1", "pullPolicy": "Always"}, "pullPolicy is not a key"),

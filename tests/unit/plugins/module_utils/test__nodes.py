@@ -4,20 +4,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
-from ansible_collections.luckyplans.platform.plugins.module_utils import _nodes
+from ansible_collections.luckyplans.platform.plugins.module_utils._docker import Completed, Docker, DockerError
 from ansible_collections.luckyplans.platform.plugins.module_utils._nodes import (
-    Completed,
-    Docker,
-    DockerError,
+    Held,
+    Inventory,
     Memory,
     Node,
+    Nodes,
     Row,
-    image_from,
+    repository,
+    unused,
 )
 
 DIGEST = "sha256:" + "a" * 64
@@ -50,7 +49,7 @@ class Scripted(Docker):
 
 def test_a_node_is_asked_for_exactly_the_names() -> None:
     docker = Scripted(stdout=CHECK)
-    rows = docker.rows(NODE, ["docker.io/luckyplans/web:c-1", "docker.io/library/redis:7"])
+    rows = Nodes(docker).rows(NODE, ["docker.io/luckyplans/web:c-1", "docker.io/library/redis:7"])
     assert docker.asked == [
         (
             *("exec", "id-1", "ctr", "-n", "k8s.io", "images", "check"),
@@ -67,89 +66,12 @@ def test_a_node_is_asked_for_exactly_the_names() -> None:
 
 
 def test_a_node_without_such_images_says_nothing() -> None:
-    assert Scripted().rows(NODE, ["docker.io/a/b:1"]) == {}
+    assert Nodes(Scripted()).rows(NODE, ["docker.io/a/b:1"]) == {}
 
 
 def test_an_answer_in_another_form_is_an_error_and_not_an_absent_image() -> None:
     with pytest.raises(DockerError, match="Node lp-control-plane answered in a form that is not known here: 'b x'"):
-        Scripted(stdout="REF DIGEST\nb x\n").rows(NODE, ["b"])
-
-
-def record(**values: Any) -> dict[str, Any]:
-    return {"Id": DIGEST, "Os": "linux", "Architecture": "amd64", "RepoTags": ["a/b:1"], "RepoDigests": [], **values}
-
-
-REDIS = record(RepoTags=["redis:7", "redis:latest"], RepoDigests=[f"redis@{OTHER}"])
-NO_SUCH = "Error response from daemon: No such image: {}"
-
-
-@pytest.mark.parametrize(
-    ("asked", "records", "stderr", "found"),
-    [
-        (["a/b:1"], [record()], "", ["a/b:1"]),
-        (["docker.io/a/b:1", "x/y:1"], [record()], NO_SUCH.format("x/y:1"), ["docker.io/a/b:1"]),
-        (["x/y:1", "a/b:1"], [record()], NO_SUCH.format("x/y:1"), ["a/b:1"]),
-        (["redis", "x:1"], [REDIS], NO_SUCH.format("x:1"), ["redis"]),
-        ([f"redis:7@{OTHER}", "x:1"], [REDIS], NO_SUCH.format("x:1"), [f"redis:7@{OTHER}"]),
-        (["x:1"], [], "Error: No such image: x:1", []),
-        (["x:1", "a/b:1"], [record(RepoTags=None)], NO_SUCH.format("x:1"), []),
-    ],
-)
-def test_images_are_found_by_every_name_they_have(
-    asked: list[str], records: list[dict[str, Any]], stderr: str, found: list[str]
-) -> None:
-    docker = Scripted(1 if stderr else 0, json.dumps(records), stderr)
-    assert list(docker.images(asked)) == found
-
-
-@pytest.mark.parametrize(
-    ("rc", "stdout", "stderr"),
-    [
-        (1, "[]", "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"),
-        (1, "[]", "No such image: x:1\npermission denied while trying to connect"),
-        (1, "[]", ""),
-        (125, "", "something else"),
-    ],
-)
-def test_a_docker_that_does_not_answer_is_an_error(rc: int, stdout: str, stderr: str) -> None:
-    with pytest.raises(DockerError, match="Docker does not answer"):
-        Scripted(rc, stdout, stderr).images(["x:1"])
-
-
-def test_an_answer_that_is_no_json_is_an_error() -> None:
-    with pytest.raises(DockerError, match="did not answer in JSON"):
-        Scripted(0, "hello").images(["x:1"])
-
-
-def test_no_question_is_asked_about_no_image() -> None:
-    docker = Scripted()
-    assert docker.images([]) == {}
-    assert not docker.asked
-
-
-@pytest.mark.parametrize(
-    ("values", "config", "layers"),
-    [
-        ({"RootFS": {"Layers": [OTHER]}}, DIGEST, {OTHER}),
-        ({"RootFS": {"Layers": [OTHER]}, "RepoDigests": [f"a/b@{OTHER}"]}, DIGEST, {OTHER}),
-        ({"RootFS": {"Layers": [OTHER]}, "RepoDigests": [f"a/b@{DIGEST}"]}, None, set()),
-        ({"RootFS": {"Layers": [OTHER]}, "Descriptor": {"digest": DIGEST}}, None, set()),
-    ],
-)
-def test_what_an_id_means_depends_on_the_image_store(
-    values: dict[str, Any], config: str | None, layers: set[str]
-) -> None:
-    image = image_from("redis:7", "a/b:1", record(**values), Memory(None))
-    assert (image.name, image.source, image.id) == ("docker.io/library/redis:7", "a/b:1", DIGEST)
-    assert image.platform == "linux/amd64"
-    assert image.config == config
-    assert image.layers == layers
-
-
-def test_a_variant_is_part_of_the_platform() -> None:
-    assert (
-        image_from("a:1", "a:1", record(Architecture="arm64", Variant="v8"), Memory(None)).platform == "linux/arm64/v8"
-    )
+        Nodes(Scripted(stdout="REF DIGEST\nb x\n")).rows(NODE, ["b"])
 
 
 def test_memory_lasts_and_forgets_the_oldest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,25 +107,77 @@ def test_a_memory_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     memory.save()
 
 
-def test_a_question_that_takes_too_long_is_an_error(tmp_path: Path) -> None:
-    program = tmp_path / "docker"
-    program.write_text("#!/bin/sh\nexec sleep 9\n")
-    program.chmod(0o755)
-    with pytest.raises(DockerError, match=r"docker image inspect' gave no answer within 0\.1 s"):
-        Docker(str(program), 0.1).images(["a:1"])
-    program.chmod(0o644)
-    with pytest.raises(DockerError, match="cannot be started: Permission denied"):
-        Docker(str(program)).images(["a:1"])
 
 
-def test_the_last_line_of_a_complaint_is_its_reason() -> None:
-    assert Completed(1, b"", "warning\n\nctr: no space left\n\n").reason() == "ctr: no space left"
-    assert Completed(7, b"", " \n").reason() == "exit code 7"
+# As containerd 2.4 prints them.
+IMAGES = f"""\
+REF                             TYPE       DIGEST   SIZE     PLATFORMS   LABELS
+docker.io/luckyplans/web:c-1    {MANIFEST} {DIGEST} 58.2 MiB linux/amd64 io.cri-containerd.image=managed,io.luckyplans.brought=1700000001
+docker.io/luckyplans/web:c-2    {MANIFEST} {OTHER}  58.2 MiB linux/amd64 io.luckyplans.brought=1700000002,x=y
+registry.k8s.io/pause:3.10      {INDEX}    {OTHER}  1.0 MiB  linux/amd64,linux/arm64 -
+docker.io/odd:1                 {INDEX}    {OTHER}  1.0 MiB  linux/amd64 not.io.luckyplans.brought=1700000003
+"""
+CONTAINERS = """\
+CONTAINER IMAGE                        RUNTIME
+0123      docker.io/luckyplans/web:c-1 io.containerd.runc.v2
+4567      -                            io.containerd.runc.v2
+89ab      docker.io/gone:1             io.containerd.runc.v2
+"""
 
 
-def test_only_the_end_of_long_complaints_is_kept() -> None:
-    import io
+def test_an_inventory_says_what_came_from_here_and_what_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = {"images": IMAGES, "containers": CONTAINERS}
+    docker = Docker()
+    monkeypatch.setattr(docker, "run", lambda *args: Completed(0, answers[args[-2]].encode(), ""))
+    inventory = Nodes(docker).inventory(NODE)
+    assert inventory.images == {
+        "docker.io/luckyplans/web:c-1": Held(DIGEST, 1700000001),
+        "docker.io/luckyplans/web:c-2": Held(OTHER, 1700000002),
+        "registry.k8s.io/pause:3.10": Held(OTHER, None),
+        "docker.io/odd:1": Held(OTHER, None),
+    }
+    assert inventory.used == {DIGEST}
 
-    words = _nodes._LastWords(io.BufferedReader(io.BytesIO(b"x" * 100_000 + b"the end")))
-    assert words.text().endswith("the end")
-    assert len(words.text()) <= 16384
+
+@pytest.mark.parametrize("question", ["inventory", "blobs"])
+def test_a_node_that_cannot_be_asked_is_an_error(question: str) -> None:
+    with pytest.raises(DockerError, match="Node lp-control-plane cannot be asked for its .*: connection refused"):
+        getattr(Nodes(Scripted(1, "", "connection refused")), question)(NODE)
+    with pytest.raises(DockerError, match="Node lp-control-plane did not remove a:1: busy; run again"):
+        Nodes(Scripted(1, "", "busy")).remove(NODE, ["a:1"])
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("docker.io/a/b:1", "docker.io/a/b"),
+        ("localhost:5000/b:1", "localhost:5000/b"),
+        (f"docker.io/library/redis@{DIGEST}", "docker.io/library/redis"),
+    ],
+)
+def test_repository(name: str, expected: str) -> None:
+    assert repository(name) == expected
+
+
+@pytest.mark.parametrize(
+    ("keep", "wanted", "gone"),
+    [
+        (0, [], "1 2 3 4"),
+        (1, [], "1 2 3"),
+        (2, [], "1 2"),
+        (9, [], ""),
+        (1, ["r/a:4"], "1 2 3"),
+        (1, ["r/a:5"], "1 2 3 4"),
+        (2, ["r/a:5"], "1 2 3"),
+        (1, ["r/other:1"], "1 2 3"),
+        (1, ["r/a:1"], "2 3 4"),
+    ],
+)
+def test_unused_leaves_the_newest(keep: int, wanted: list[str], gone: str) -> None:
+    images = {f"r/a:{number}": Held(f"d{number}", number) for number in (3, 1, 4, 2)}
+    assert unused(Inventory(images), wanted, keep) == [f"r/a:{number}" for number in gone.split()]
+
+
+def test_unused_never_names_what_is_used_or_came_by_other_means() -> None:
+    images = {"r/a:1": Held("d1", 1), "r/a:2": Held("d2", None), "r/a:3": Held("d1", 3), "r/a:4": Held("d4", 4)}
+    assert unused(Inventory(images, {"d1"}), [], 0) == ["r/a:4"]

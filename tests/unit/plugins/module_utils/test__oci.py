@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from ansible_collections.luckyplans.platform.plugins.module_utils._oci import (
     ArchiveError,
+    ArchiveReader,
     ArchiveWriter,
     ImageNameError,
     SavedImage,
-    SaveReader,
     blob_path,
     digest_of,
     full_name,
@@ -24,6 +24,7 @@ from ansible_collections.luckyplans.platform.plugins.module_utils._oci import (
     matches_platform,
 )
 
+DIGEST = "sha256:" + "0a" * 32
 AMD64 = {"architecture": "amd64", "os": "linux"}
 
 
@@ -40,6 +41,9 @@ AMD64 = {"architecture": "amd64", "os": "linux"}
         ("localhost:5000/a/web:1", "localhost:5000/a/web:1"),
         ("ghcr.io/takeshi-su57/api-gateway:sha-abc1234", "ghcr.io/takeshi-su57/api-gateway:sha-abc1234"),
         ("a__b/c--d:X_1.2", "docker.io/a__b/c--d:X_1.2"),
+        (f"redis@{DIGEST}", f"docker.io/library/redis@{DIGEST}"),
+        (f"redis:7@{DIGEST}", f"docker.io/library/redis@{DIGEST}"),
+        (f"localhost:5000/web@{DIGEST}", f"localhost:5000/web@{DIGEST}"),
     ],
 )
 def test_full_name(reference: str, expected: str) -> None:
@@ -51,7 +55,7 @@ def test_full_name(reference: str, expected: str) -> None:
     "reference",
     ["", "redis", "a/b", "localhost:5000/web", "a@sha256:0", "a:1@sha256:0", "A:1", "a:", "a: 1", "/a:1", "a:é"],
 )
-def test_names_without_a_tag_or_with_a_digest_are_refused(reference: str) -> None:
+def test_names_without_a_tag_or_with_half_a_digest_are_refused(reference: str) -> None:
     with pytest.raises(ImageNameError):
         full_name(reference)
 
@@ -97,9 +101,10 @@ def described(document: bytes, name: str = "", kind: str = "manifest", **extra: 
 
 
 def read(archive: bytes, *names: str) -> tuple[dict[str, bytes], dict[str, SavedImage]]:
-    reader = SaveReader(io.BytesIO(archive))
+    reader = ArchiveReader(io.BytesIO(archive), "the archive")
     blobs = {blob.digest: b"".join(blob.chunks()) for blob in reader.blobs()}
-    return blobs, reader.images(dict.fromkeys(names, "linux/amd64"))
+    found = {name: reader.find(name, "linux/amd64") for name in names}
+    return blobs, {name: image for name, image in found.items() if image}
 
 
 def test_reads_the_layout_of_docker_25_and_later_where_the_index_comes_last() -> None:
@@ -147,6 +152,37 @@ def test_an_index_without_the_platform_gives_no_image() -> None:
     assert read(archive, "docker.io/a/b:1")[1] == {}
 
 
+def test_one_image_is_found_without_its_name_and_by_any_of_its_ids() -> None:
+    config, manifest = image(b"x")
+    inner = json.dumps({"manifests": [described(manifest, platform=AMD64)]}).encode()
+    index = {"manifests": [described(inner, kind="index")]}
+    archive = tar([("index.json", json.dumps(index).encode()), *map(member, (config, inner, manifest, b"x"))])
+    for source in ("", digest_of(config), digest_of(manifest), digest_of(inner)):
+        assert read(archive, source)[1][source].config == digest_of(config)
+    assert read(archive, digest_of(b"another"))[1] == {}
+    other = image(b"x", variant="v2")
+    index["manifests"].append(described(other[1]))
+    both = tar([("index.json", json.dumps(index).encode()), *map(member, (config, inner, manifest, *other, b"x"))])
+    assert read(both, "")[1] == {}, "which of the two?"
+
+
+def test_an_image_for_another_platform_is_none_even_where_only_its_configuration_says_so() -> None:
+    config, manifest = image(b"x", architecture="arm64")
+    index = {"manifests": [described(manifest, "docker.io/a/b:1")]}
+    archive = tar([("index.json", json.dumps(index).encode()), *map(member, (config, manifest, b"x"))])
+    assert read(archive, "docker.io/a/b:1")[1] == {}
+
+
+def test_contents_names_what_there_is_with_its_platforms() -> None:
+    configs, manifests = zip(*(image(b"x", architecture=name) for name in ("amd64", "arm64")))
+    inner = json.dumps({"manifests": [described(manifest) for manifest in manifests]}).encode()
+    index = {"manifests": [described(inner, "docker.io/a/b:1"), described(manifests[1])]}
+    archive = tar([("index.json", json.dumps(index).encode()), *map(member, (inner, *configs, *manifests))])
+    reader = ArchiveReader(io.BytesIO(archive), "the archive")
+    assert list(reader.blobs())
+    assert reader.contents() == ["docker.io/a/b:1 (linux/amd64, linux/arm64)", f"{digest_of(manifests[1])} (linux/arm64)"]
+
+
 def test_reads_the_layout_before_docker_25_and_makes_the_manifest_itself() -> None:
     base, top = b"base" * 3_000_000, b"top"
     config, _manifest = image(base, top)
@@ -187,8 +223,8 @@ def test_reads_the_layout_before_docker_25_and_makes_the_manifest_itself() -> No
 @pytest.mark.parametrize(
     ("archive", "words"),
     [
-        (b"", "cannot be read"),
-        (b"no archive at all" * 100, "cannot be read"),
+        (b"", "the archive is no tar file"),
+        (b"no archive at all" * 100, "the archive is no tar file"),
         (tar([("index.json", b"{")]), "cannot be read"),
         (tar([member(b"x" * 9_000_000)])[:6_000_000], "ends in the middle of blob"),
     ],
@@ -247,7 +283,7 @@ def test_a_layer_passes_without_being_held_in_memory() -> None:
 
     counted = 0
     tracemalloc.start()
-    for blob in SaveReader(Endless()).blobs():
+    for blob in ArchiveReader(Endless(), "the archive").blobs():
         for chunk in blob.chunks():
             counted += len(chunk)
     peak = tracemalloc.get_traced_memory()[1]

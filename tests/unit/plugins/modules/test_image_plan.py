@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.luckyplans.platform.plugins.module_utils._docker import Docker
 from ansible_collections.luckyplans.platform.plugins.module_utils._dockerfile import parse
-from ansible_collections.luckyplans.platform.plugins.module_utils._nodes import Docker
 from ansible_collections.luckyplans.platform.plugins.modules import image_plan
 
 FAKE = Path(__file__).parents[2] / "fixtures" / "images" / "fake_docker.py"
@@ -156,8 +156,16 @@ def test_images_that_nobody_builds_are_mirrored_where_asked(run: Any) -> None:
     assert result["mirrored"] == [
         {"source": "docker.io/library/redis:7-alpine", "image": "localhost:5000/team/redis:7-alpine"}
     ]
-    assert result["values"]["redis"] == {"image": {"repository": "localhost:5000/team/redis", "digest": ""}}
+    moved = {"repository": "localhost:5000/team/redis", "tag": "7-alpine", "digest": ""}
+    assert result["values"]["redis"] == {"image": moved}
     assert run(mirror=True, values=values)["mirrored"] == []
+
+
+def test_an_image_named_by_its_digest_alone_is_mirrored_under_a_tag(run: Any) -> None:
+    digest = "sha256:" + "0a" * 32
+    result = run(registry="r.example/t", mirror=True, values={"redis": {"image": {"repository": "redis", "tag": "", "digest": digest}}})
+    assert result["mirrored"] == [{"source": f"redis@{digest}", "image": "r.example/t/redis:sha256-0a0a0a0a0a0a0a0a"}]
+    assert result["values"]["redis"]["image"]["tag"] == "sha256-0a0a0a0a0a0a0a0a"
 
 
 def test_an_image_is_present_by_tag_and_label(run: Any, world: Any) -> None:
@@ -323,7 +331,7 @@ def write(path: str, text: str) -> Callable[[Path], Any]:
         (write("chart/values.yaml", "- a\n"), "chart/values.yaml holds a list; it has to be a mapping"),
         (write("apps/Big/Dockerfile", "FROM a\n"), "apps/Big cannot be the name of an image"),
         (write("apps/web/Dockerfile", "RUN x\n"), "apps/web/Dockerfile cannot be understood: it has no FROM line"),
-        (write("apps/web/Dockerfile", "FROM NO:1\n"), "image 'NO:1' is not a valid image reference"),
+        (write("apps/web/Dockerfile", "FROM NO:1\n"), "image 'NO:1' has uppercase letters"),
         (write("apps/web/Dockerfile.dockerignore", "[\n"), "apps/web: the pattern '[' has a character class"),
     ],
 )

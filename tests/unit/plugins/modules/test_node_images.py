@@ -4,9 +4,17 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import importlib.util
+import io
 import json
+import lzma
 import os
+import re
+import subprocess
+import tarfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +86,10 @@ def test_brings_what_is_missing_proves_it_and_then_has_nothing_to_do(
     ]
     for node in ("lp-a", "lp-b"):
         assert set(world.node_images(node)) == {WEB_NAME, API_NAME}
-        assert {image["label"] for image in world.node_images(node).values()} == {"io.cri-containerd.pinned=pinned"}
+        for image in world.node_images(node).values():
+            pinned, brought = image["labels"]
+            assert pinned == "io.cri-containerd.pinned=pinned"
+            assert re.fullmatch(r"io\.luckyplans\.brought=\d{10}", brought)
         assert by_node(first)[node]["moved"] == [WEB_NAME, API_NAME]
         assert not by_node(first)[node]["repaired"]
     assert len(world.calls("save")) == 1, "one save for all images"
@@ -191,7 +202,7 @@ def test_an_import_that_never_stands_the_proof_is_an_error_with_the_last_words(w
     world.node("lp-odd", refuse=9)
     result = run(WEB)
     assert result["failed"] is True
-    assert "node lp-odd does not have docker.io/luckyplans/web:c-1 after two imports" in result["msg"]
+    assert "Node lp-odd does not have docker.io/luckyplans/web:c-1 after two imports: " in result["msg"]
     assert "operation not permitted" in result["msg"]
     assert by_node(result)["lp-a"]["error"] == ""
     assert WEB_NAME in world.node_images("lp-a")
@@ -271,8 +282,7 @@ def test_a_node_that_takes_nothing_is_given_up(world: Any, run: Any, monkeypatch
     result = run("luckyplans/big:1")
     assert result["failed"] is True
     assert (
-        "node lp-slow does not have docker.io/luckyplans/big:1 after two imports (it took no data for 1 s)"
-        in (result["msg"])
+        "Node lp-slow does not have docker.io/luckyplans/big:1 after two imports: it took no data for 1 s." in result["msg"]
     )
     assert by_node(result)["lp-a"]["error"] == ""
 
@@ -280,14 +290,18 @@ def test_a_node_that_takes_nothing_is_given_up(world: Any, run: Any, monkeypatch
 @pytest.mark.parametrize(
     ("images", "words"),
     [
-        (["redis"], "'redis' has no tag"),
-        (["localhost:5000/redis"], "has no tag"),
-        (["redis@sha256:" + "a" * 64], "is named by a digest"),
-        (["redis:7@sha256:" + "a" * 64], "is named by a digest"),
-        (["Redis:7"], "not a valid image reference"),
-        ([{"source": WEB}], "write a reference, or a dictionary of name and source"),
-        ([{"name": WEB, "from": API}], "write a reference, or a dictionary of name and source"),
-        ([7], "write a reference, or a dictionary of name and source"),
+        (["redis"], "Image 'redis' has neither tag nor digest"),
+        (["localhost:5000/redis"], "has neither tag nor digest"),
+        (["redis@sha256:" + "a" * 63], "cannot be read as an image reference"),
+        (["redis:7@sha512:" + "a" * 64], "cannot be read as an image reference"),
+        (["Redis:7"], "has uppercase letters"),
+        ([{"name": WEB, "source": "no tag"}], "Image 'no tag' cannot be read as an image reference"),
+        ([WEB, {"name": WEB, "source": "sha256:" + "a" * 64}], "keep one of them"),
+        ([{"source": WEB}], "write a reference, or a dictionary of name, source and archive"),
+        ([{"name": WEB, "from": API}], "write a reference, or a dictionary of name, source and archive"),
+        ([{"name": WEB, "archive": 7}], "write a reference, or a dictionary of name, source and archive"),
+        ([7], "write a reference, or a dictionary of name, source and archive"),
+        ([WEB, {"name": WEB, "archive": "/x.tar"}], f"both from '{WEB}' and from '/x.tar'; keep one of them"),
         ([WEB, {"name": WEB_NAME, "source": API}], "keep one of them"),
     ],
 )
@@ -308,3 +322,193 @@ def test_no_images_is_no_work(world: Any, run: Any) -> None:
     result = run(images=[])
     assert result["changed"] is False
     assert result["actions"] == []
+
+
+# --- Images without a name, by digest, and from archives
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_an_image_without_a_name_is_found_by_its_id(world: Any, run: Any, layout: str) -> None:
+    world.set(layout=layout)
+    ids = world.image("luckyplans/forgotten:1", [BASE, b"forgotten"])
+    item = {"name": "luckyplans/new:1", "source": ids["index" if layout == "containerd" else "config"]}
+    assert run(item)["actions"] == ["import docker.io/luckyplans/new:1 into lp-a"]
+    assert run(item)["changed"] is False
+
+
+@pytest.mark.parametrize("reference", ["redis@{}", "redis:7@{}", "docker.io/library/redis:7@{}"])
+def test_a_digest_that_docker_vouches_for_is_a_name_in_the_nodes(world: Any, run: Any, reference: str) -> None:
+    digest = "sha256:" + "d" * 64
+    world.image("redis:7", [BASE], pulled=[f"redis@{digest}"])
+    item = {"name": reference.format(digest), "source": "redis:7"}
+    assert run(item)["changed"] is True
+    assert set(world.node_images("lp-a")) == {f"docker.io/library/redis@{digest}"}
+    assert run(item)["changed"] is False
+
+
+def test_a_digest_that_docker_does_not_know_is_refused(world: Any, run: Any) -> None:
+    ids = world.image("redis:7", [BASE])
+    digest = "sha256:" + "d" * 64
+    result = run(WEB, {"name": f"redis@{digest}", "source": "redis:7"})
+    assert result["msg"] == (
+        f"Image docker.io/library/redis@{digest}: redis:7 in Docker is not known under this digest, but as {ids['config']}; "
+        "pull it by its digest, or name it by a tag."
+    )
+    assert not world.calls("import")
+
+
+def test_an_image_for_another_machine_is_refused_before_anything_moves(world: Any, run: Any) -> None:
+    world.image("luckyplans/arm:1", [BASE], architecture="arm64")
+    result = run(WEB, "luckyplans/arm:1")
+    assert result["msg"] == (
+        "Image docker.io/luckyplans/arm:1: luckyplans/arm:1 in Docker is for linux/arm64, and the nodes run linux/amd64; "
+        "build or pull it for linux/amd64."
+    )
+    assert not world.calls("import")
+
+
+def archive(path: Path, *references: str) -> str:
+    """What the fake's docker save gives, in a file."""
+    with open(path, "wb") as out:
+        subprocess.run(["docker", "save", *references], stdout=out, check=True)
+    return str(path)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("compress", [None, gzip, bz2, lzma])
+def test_an_archive_on_disk_is_a_source(world: Any, run: Any, tmp_path: Path, layout: str, compress: Any) -> None:
+    world.set(layout=layout)
+    path = archive(tmp_path / "web.tar", WEB)
+    if compress:
+        packed = tmp_path / "web.tar.packed"
+        packed.write_bytes(compress.compress(Path(path).read_bytes()))
+        path = str(packed)
+    item = {"name": WEB, "archive": path}
+    result = run(item, API)
+    assert set(result["nodes"][0]["moved"]) == {WEB_NAME, API_NAME}
+    assert not result["nodes"][0]["repaired"]
+    assert run(item, API)["changed"] is False
+    assert run(WEB)["changed"] is False, "it is the image that Docker has"
+
+
+def test_one_of_several_images_of_an_archive_is_named_by_source(world: Any, run: Any, tmp_path: Path) -> None:
+    path = archive(tmp_path / "both.tar", WEB, API)
+    assert run({"name": "x/new:1", "archive": path, "source": API})["changed"] is True
+    assert set(world.node_images("lp-a")) == {"docker.io/x/new:1"}
+    held = f"{API_NAME} (linux/amd64), {WEB_NAME} (linux/amd64); name one of these in source."
+    for source, what in (("", ""), ("x/other:1", "x/other:1 ")):
+        result = run({"name": "x/new:1", "archive": path, "source": source})
+        assert result["msg"] == f"Archive {path} holds no image {what}for linux/amd64, only {held}"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        (b"", "is no tar file, plain or compressed by gzip, bzip2 or xz."),
+        (b"no archive at all" * 100, "is no tar file"),
+        (b"\x1f\x8b\x08" + b"x" * 600, "cannot be read: "),
+        ({"notes.txt": b"hello"}, "holds no image for linux/amd64; it is no image archive"),
+        ({"index.json": b"[1]"}, "is no image archive: "),
+        ({"index.json": b'{"manifests": [{}]}'}, "is no image archive: 'digest'"),
+        ({"manifest.json": b"{"}, "cannot be read: "),
+        ({"manifest.json": b'[{"Config": "a.json", "Layers": []}]'}, "names a.json, which is not in it"),
+    ],
+)
+def test_an_archive_that_is_no_image_is_refused_in_a_sentence(
+    world: Any, run: Any, tmp_path: Path, content: Any, words: str
+) -> None:
+    path = tmp_path / "odd.tar"
+    if isinstance(content, dict):
+        with tarfile.open(path, "w") as out:
+            for name, data in content.items():
+                member = tarfile.TarInfo(name)
+                member.size = len(data)
+                out.addfile(member, io.BytesIO(data))
+    elif content is not None:
+        path.write_bytes(content)
+    result = run(API, {"name": WEB, "archive": str(path)})
+    assert result["failed"] is True
+    assert result["msg"].startswith(f"Archive {path} ")
+    assert words in result["msg"]
+    assert result["msg"].endswith(".")
+    assert not world.calls("import")
+
+
+def test_an_archive_that_ends_in_the_middle_leaves_no_name_behind(world: Any, run: Any, tmp_path: Path) -> None:
+    path = Path(archive(tmp_path / "web.tar", WEB))
+    path.write_bytes(path.read_bytes()[:-300_000])
+    result = run({"name": WEB, "archive": str(path)})
+    assert result["failed"] is True
+    assert f"rchive {path}" in result["msg"]
+    assert world.node_images("lp-a") == {}
+
+
+# --- Removal
+
+
+def edited(world: Any, run: Any, monkeypatch: pytest.MonkeyPatch, number: int, **options: Any) -> dict[str, Any]:
+    """One more version of web, brought a second later than the one before."""
+    monkeypatch.setattr(time, "time", lambda: 1_700_000_000 + number)
+    world.image(f"luckyplans/web:c-{number}", [BASE, b"edited%d" % number])
+    return run(f"luckyplans/web:c-{number}", API, **options)
+
+
+def test_prune_leaves_the_newest_the_used_and_what_others_brought(
+    world: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (1, 2, 3, 4):
+        edited(world, run, monkeypatch, number)
+    node = world.read_node("lp-a")
+    by_kubelet = {**node["images"][WEB_NAME], "labels": []}
+    alias = f"sha256:{'e' * 64}"
+    node["images"] = {**node["images"], "docker.io/luckyplans/web:theirs": by_kubelet, alias: {**node["images"]["docker.io/luckyplans/web:c-3"], "labels": []}}
+    world.write_node("lp-a", {**node, "running": ["docker.io/luckyplans/web:c-2", "registry.k8s.io/pause:3.10"]})
+
+    predicted = edited(world, run, monkeypatch, 5, prune=True, keep=2, check=True)
+    done = edited(world, run, monkeypatch, 5, prune=True, keep=2)
+    assert done["actions"] == predicted["actions"] == [
+        "import docker.io/luckyplans/web:c-5 into lp-a",
+        "remove docker.io/luckyplans/web:c-1 from lp-a",
+        "remove docker.io/luckyplans/web:c-3 from lp-a",
+    ]
+    assert done["diff"] == predicted["diff"]
+    assert done["nodes"][0]["removed"] == ["docker.io/luckyplans/web:c-1", "docker.io/luckyplans/web:c-3"]
+    left = set(world.node_images("lp-a"))
+    assert left == {f"docker.io/luckyplans/web:{tag}" for tag in ("c-2", "c-4", "c-5", "theirs")} | {API_NAME}
+    again = edited(world, run, monkeypatch, 5, prune=True, keep=2)
+    assert again["changed"] is False
+    assert not world.calls("containers")[4:], "where nothing comes nothing is looked through"
+
+
+def test_absent_removes_from_every_node_and_is_quiet_the_second_time(world: Any, run: Any) -> None:
+    world.node("lp-b")
+    run()
+    predicted = run(WEB, state="absent", check=True)
+    done = run(WEB, state="absent")
+    assert done["actions"] == predicted["actions"] == [f"remove {WEB_NAME} from {node}" for node in ("lp-a", "lp-b")]
+    assert done["diff"]["after"] == ""
+    assert set(world.node_images("lp-a")) == set(world.node_images("lp-b")) == {API_NAME}
+    assert run(WEB, state="absent")["changed"] is False
+
+
+def test_absent_needs_no_image_in_docker(world: Any, run: Any) -> None:
+    run()
+    world.set(images={})
+    assert run(WEB, state="absent")["changed"] is True
+
+
+def test_absent_with_prune_takes_everything_that_nothing_uses(world: Any, run: Any) -> None:
+    run()
+    world.write_node("lp-a", {**world.read_node("lp-a"), "running": [API_NAME]})
+    assert run(images=[], state="absent", prune=True, keep=0)["actions"] == [f"remove {WEB_NAME} from lp-a"]
+
+
+def test_absent_leaves_what_a_container_uses_and_says_so(world: Any, run: Any) -> None:
+    world.node("lp-b")
+    run()
+    world.write_node("lp-b", {**world.read_node("lp-b"), "running": [WEB_NAME]})
+    result = run(WEB, state="absent")
+    assert result["msg"] == f"Node lp-b has containers that use {WEB_NAME}; remove those first, then run again."
+    assert set(world.node_images("lp-a")) == {API_NAME}
+    assert WEB_NAME in world.node_images("lp-b")
