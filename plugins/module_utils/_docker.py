@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -14,10 +15,13 @@ import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, cast
 
-from ansible_collections.luckyplans.platform.plugins.module_utils._oci import full_name
+from ansible_collections.luckyplans.platform.plugins.module_utils._oci import CHUNK, full_name
 
+# as the kernel calls them, and as images do
+_MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
+_SET_PIPE_SIZE = getattr(fcntl, "F_SETPIPE_SZ", 1031)
 _NO_SUCH_IMAGE = re.compile(r"no such image", re.IGNORECASE)
 
 
@@ -45,24 +49,31 @@ class Docker:
     def __init__(self, executable: str = "docker", timeout: float = 60) -> None:
         self.executable = executable
         self.timeout = timeout
+        self._engine: dict[str, str] = {}
 
     def argv(self, *args: str) -> list[str]:
         return [self.executable, *args]
 
     def run(self, *args: str) -> Completed:
+        return self.call(self.argv(*args))
+
+    def call(
+        self, argv: Sequence[str], env: Mapping[str, str] | None = None, timeout: float | None = None
+    ) -> Completed:
+        timeout = timeout or self.timeout
         try:
             done = subprocess.run(
-                self.argv(*args), stdin=subprocess.DEVNULL, capture_output=True, timeout=self.timeout, check=False
+                argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False
             )
         except FileNotFoundError as error:
             raise DockerError(
-                f"The program {self.executable!r} was not found; install Docker's command line or name it in docker."
+                f"The program {argv[0]!r} was not found; install Docker's command line or name it in docker."
             ) from error
         except OSError as error:
-            raise DockerError(f"The program {self.executable!r} cannot be started: {error.strerror}.") from error
+            raise DockerError(f"The program {argv[0]!r} cannot be started: {error.strerror}.") from error
         except subprocess.TimeoutExpired as error:
             raise DockerError(
-                f"'{self.executable} {' '.join(args[:2])}' gave no answer within {self.timeout:g} s; "
+                f"'{' '.join(argv[:3])}' gave no answer within {timeout:g} s; "
                 "look at the Docker service and run again."
             ) from error
         return Completed(done.returncode, done.stdout, done.stderr.decode(errors="replace"))
@@ -87,20 +98,42 @@ class Docker:
 
     def platform(self) -> str:
         """What Docker's engine runs, and with it the nodes: linux/amd64."""
-        done = self.run("version", "--format", "{{.Server.Os}}/{{.Server.Arch}}")
-        if done.rc:
-            raise DockerError(f"Docker does not answer: {done.reason()}; start it and run again.")
-        return done.stdout.decode().strip()
+        return self._about()["platform"]
+
+    def _about(self) -> dict[str, str]:
+        """Platform and data directory of the engine, asked once."""
+        if not self._engine:
+            template = '{"os":{{json .OSType}},"arch":{{json .Architecture}},"root":{{json .DockerRootDir}}}'
+            done = self.run("info", "--format", template)
+            if done.rc:
+                raise DockerError(f"Docker does not answer: {done.reason()}; start it and run again.")
+            answer = json.loads(done.stdout)
+            machine = _MACHINES.get(answer["arch"], answer["arch"])
+            self._engine = {"platform": f"{answer['os']}/{machine}", "root": answer["root"]}
+        return self._engine
+
+    def pids(self, containers: Sequence[str]) -> dict[str, int]:
+        """Container id to the process in it, for those whose processes are this host's."""
+        done = self.run("container", "inspect", "--format", "{{.Id}} {{.State.Pid}}", *containers)
+        rows = [line.split() for line in done.stdout.decode(errors="replace").splitlines()]
+        return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit() and _is_of(row[0], row[1])}
 
     def content_store(self, digest: str) -> str | None:
         """The directory of Docker's own containerd that holds a blob; None where it is not here or may not be read."""
-        done = self.run("info", "--format", "{{json .DockerRootDir}}")
-        root = json.loads(done.stdout) if done.rc == 0 else ""
-        for place in (os.path.join(root, "containerd", "daemon"), "/var/lib/containerd"):
+        for place in (os.path.join(self._about()["root"], "containerd", "daemon"), "/var/lib/containerd"):
             directory = os.path.join(place, "io.containerd.content.v1.content", "blobs", "sha256")
             if os.access(os.path.join(directory, digest.partition(":")[2]), os.R_OK):
                 return directory
         return None
+
+
+def _is_of(container: str, pid: str) -> bool:
+    """Whether a process of this host belongs to a container; Docker may be elsewhere, and its numbers mean others here."""
+    try:
+        with open(f"/proc/{pid}/cgroup", encoding="ascii") as handle:
+            return container in handle.read()
+    except OSError:
+        return False
 
 
 def _key(reference: str) -> str:
@@ -113,6 +146,14 @@ def _key(reference: str) -> str:
 def _names(record: Mapping[str, Any]) -> set[str]:
     given = [*(record.get("RepoTags") or []), *(record.get("RepoDigests") or [])]
     return {record["Id"], *(_key(name) for name in given if "<none>" not in name)}
+
+
+def widen(stream: IO[bytes] | None) -> None:
+    """Let a pipe hold as much as is moved at a time: each turn of the processes at its ends costs more than the copying."""
+    try:
+        fcntl.fcntl(cast(IO[bytes], stream), _SET_PIPE_SIZE, CHUNK)
+    except (OSError, AttributeError):
+        return
 
 
 class LastWords:

@@ -95,6 +95,12 @@ def full(reference: str) -> str:
     return f"{registry}/{repository}@{digest}" if digest else f"{registry}/{repository}:{tag or 'latest'}"
 
 
+def repository(reference: str) -> str:
+    """The complete name without tag and digest: what all versions of an image have in common."""
+    path, slash, tail = full(reference).partition("@")[0].rpartition("/")
+    return f"{path}{slash}{tail.partition(':')[0]}"
+
+
 def _checked(key: str, value: Any) -> str:
     _default, pattern, example = _KEYS[key]
     if not isinstance(value, str):

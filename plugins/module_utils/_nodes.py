@@ -12,8 +12,10 @@ read once, every blob that a node already has is dropped on the way, and each no
 from __future__ import annotations
 
 import json
+import os
 import queue
 import re
+import shutil
 import subprocess
 import threading
 import time
@@ -25,7 +27,8 @@ from dataclasses import dataclass, field
 from typing import IO, Any, cast
 
 from ansible_collections.luckyplans.platform.plugins.module_utils._content import write_atomically
-from ansible_collections.luckyplans.platform.plugins.module_utils._docker import Completed, Docker, DockerError, LastWords
+from ansible_collections.luckyplans.platform.plugins.module_utils._docker import Completed, Docker, DockerError, LastWords, widen
+from ansible_collections.luckyplans.platform.plugins.module_utils._image_ref import repository
 from ansible_collections.luckyplans.platform.plugins.module_utils._oci import (
     ArchiveWriter,
     Blob,
@@ -45,6 +48,7 @@ CLUSTER_LABEL = {"kind": "io.x-k8s.kind.cluster", "k3d": "k3d.cluster"}
 ROLE_LABEL = {"kind": "io.x-k8s.kind.role", "k3d": "k3d.role"}
 NODE_ROLES = {"kind": ("control-plane", "worker"), "k3d": ("server", "agent")}
 
+_NSENTER = shutil.which("nsenter")
 _QUEUE_CHUNKS = 16
 _STALL = 120.0
 """Seconds that a node may take nothing before the others go on without it."""
@@ -64,6 +68,8 @@ class Node:
     id: str
     name: str
     state: str
+    pid: int = 0
+    """Its process, where this host's root can enter it: that is four times as fast as docker exec. 0 = by docker exec."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,8 @@ class Nodes:
 
     def __init__(self, docker: Docker) -> None:
         self.docker = docker
+        # a process that enters a node takes our PATH along, in which what is usual there may be missing
+        self.env = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/local/bin:/usr/bin:/bin:/bin/aux"}
 
     def find(self, engine: str, cluster: str) -> list[Node]:
         """The containers that are nodes of the cluster, by name; load balancers and helpers are not."""
@@ -106,12 +114,30 @@ class Nodes:
         if done.rc:
             raise DockerError(f"Docker does not answer: {done.reason()}; start it and run again.")
         rows = [json.loads(line) for line in done.stdout.splitlines() if line.strip()]
-        found = [Node(row["id"], row["name"], row["state"]) for row in rows if row["role"] in NODE_ROLES[engine]]
+        rows = [row for row in rows if row["role"] in NODE_ROLES[engine]]
+        pids = self.docker.pids([row["id"] for row in rows]) if rows and os.geteuid() == 0 and _NSENTER else {}
+        found = [Node(row["id"], row["name"], row["state"], pids.get(row["id"], 0)) for row in rows]
         return sorted(found, key=lambda node: node.name)
 
+    def argv(self, node: Node, *args: str) -> list[str]:
+        """A call of ctr in a node that reads from us."""
+        return self._within(node, *CTR, *args)
+
     def inside(self, node: Node, *args: str) -> Completed:
-        """Run ctr inside a node."""
-        return self.docker.run("exec", node.id, *CTR, *args)
+        """Ask ctr in a node."""
+        return self.execute(node, *CTR, *args)
+
+    def execute(self, node: Node, *argv: str) -> Completed:
+        return self.docker.call(self._within(node, *argv), env=self.env)
+
+    def _within(self, node: Node, *argv: str) -> list[str]:
+        if node.pid:
+            return [_NSENTER or "", "-t", str(node.pid), "-m", "-n", "--", *argv]
+        return self.docker.argv("exec", "-i", node.id, *argv)
+
+    def can_import_itself(self, node: Node) -> bool:
+        """Whether this ctr can be told to read the archive itself, and not to hand it to containerd, which is slow."""
+        return b"--local" in self.inside(node, "images", "import", "--help").stdout
 
     def rows(self, node: Node, names: Iterable[str]) -> dict[str, Row]:
         """What the node says about these names; a name that it does not know is left out."""
@@ -238,14 +264,17 @@ class NodeState:
 class _Import:
     """`ctr images import` in one node, fed by a thread of its own, so that no node waits for another."""
 
-    def __init__(self, docker: Docker, state: NodeState, has: set[str], unpack: bool, stall: float) -> None:
+    def __init__(
+        self, argv: Sequence[str], env: Mapping[str, str], state: NodeState, has: set[str], stall: float
+    ) -> None:
         self.state = state
         self.error = ""
         self._sent = set(has)
         self._stall = stall
-        flags = ["--label", PINNED, "--label", f"{BROUGHT}={time.time():.0f}"] + ([] if unpack else ["--no-unpack"])
-        argv = docker.argv("exec", "-i", state.node.id, *CTR, "images", "import", *flags, "-")
-        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self._process = subprocess.Popen(
+            argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        widen(self._process.stdin)
         self._words = LastWords(self._process.stderr)
         self._queue: queue.Queue[bytes | None] = queue.Queue(_QUEUE_CHUNKS)
         self._writer = ArchiveWriter(self._put)
@@ -480,16 +509,19 @@ class Importer:
 
     def _start(self, states: Sequence[NodeState], whole: bool) -> list[_Import]:
         has: dict[str, set[str]] = {}
+        flags = ["--label", PINNED, "--label", f"{BROUGHT}={time.time():.0f}", *(["--no-unpack"] if whole else [])]
+        local: dict[str, list[str]] = {}
 
         def ask(state: NodeState) -> None:
+            local[state.node.id] = ["--local"] if self.nodes.can_import_itself(state.node) else []
             has[state.node.id] = set() if whole else self.nodes.blobs(state.node)
 
+        def start(state: NodeState) -> _Import:
+            argv = self.nodes.argv(state.node, "images", "import", *local[state.node.id], *flags, "-")
+            return _Import(argv, self.nodes.env, state, has[state.node.id], stall=min(self.timeout, _STALL))
+
         each(states, ask)
-        return [
-            _Import(self.nodes.docker, state, has[state.node.id], unpack=not whole, stall=min(self.timeout, _STALL))
-            for state in states
-            if state.node.id in has
-        ]
+        return [start(state) for state in states if state.node.id in has]
 
     def _pump(self, source: Source, imports: Sequence[_Import], images: Sequence[Image]) -> None:
         foreign = {item.state.node.id: self._foreign(item.state, images) for item in imports}
@@ -526,12 +558,6 @@ class Importer:
 
 
 # --- Removal ----------------------------------------------------------------------------------------------------------
-
-
-def repository(name: str) -> str:
-    """A complete name without tag and digest."""
-    path, slash, tail = name.partition("@")[0].rpartition("/")
-    return f"{path}{slash}{tail.partition(':')[0]}"
 
 
 def unused(inventory: Inventory, wanted: Sequence[str], keep: int) -> list[str]:

@@ -69,6 +69,7 @@ class Docker:
     root: str = "/var/lib/docker"
     remote: str = ""
     rootless: bool = False
+    buildx: bool = False
 
 
 @dataclass(frozen=True)
@@ -746,11 +747,26 @@ def look_docker() -> Docker:
         except ValueError:
             return Docker("silent")
         rootless = any("name=rootless" in option for option in answer.get("security") or [])
-        return Docker("running", root=answer.get("root") or Docker.root, rootless=rootless)
+        return Docker("running", root=answer.get("root") or Docker.root, rootless=rootless, buildx=look_buildx())
     if "permission denied" in err.lower():
         return Docker("denied")
     remote = os.environ.get("DOCKER_HOST", "")
     return Docker("stopped" if remote else installed, remote=remote)
+
+
+def look_buildx() -> bool:
+    """Whether the plugin is where Docker's CLI looks for it; starting the CLI to ask takes longer than all else here."""
+    own = os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker")
+    places = [own, "/usr/local/lib/docker", "/usr/local/libexec/docker", "/usr/lib/docker", "/usr/libexec/docker"]
+    return any(os.access(os.path.join(place, "cli-plugins/docker-buildx"), os.X_OK) for place in places)
+
+
+def look_tools(bin_dir: str) -> dict[str, str]:
+    """Where the links in the directory of our tools lead."""
+    try:
+        return {item.name: os.readlink(item.path) for item in os.scandir(bin_dir) if item.is_symlink()}
+    except OSError:
+        return {}
 
 
 def look_published(cluster: str) -> list[Published]:
@@ -1024,6 +1040,7 @@ def examine(
         cluster_dir=cluster_dir,
         context=context,
         docker_action=docker_action,
+        docker_ready=host.docker.state == "running" and host.docker.buildx,
         engine=engine,
         engine_reason=engine_reason,
         extra_ca_file=full_path(inputs["extra_ca_file"]) if inputs["extra_ca_file"] else "",
@@ -1035,6 +1052,7 @@ def examine(
         source_dir=full_path(inputs["source_dir"]),
         source_reason=source_reason,
         state_dir=state_dir,
+        tools=look_tools(os.path.join(state_dir, "bin")),
         upstream_mirror=inputs["upstream_mirror"].rstrip("/"),
         url=public_url(inputs["tls"], inputs["domain"], inputs["http_port"], inputs["https_port"]),
     )

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import IO, Any, Protocol, cast
 
-from ansible_collections.luckyplans.platform.plugins.module_utils._docker import Completed, Docker, DockerError, LastWords
+from ansible_collections.luckyplans.platform.plugins.module_utils._docker import Completed, Docker, DockerError, LastWords, widen
 from ansible_collections.luckyplans.platform.plugins.module_utils._oci import (
     CHUNK,
     ArchiveError,
@@ -158,6 +158,7 @@ class Save:
         self._clock.daemon = True
         self._clock.start()
         self._stdout = cast(IO[bytes], self._process.stdout)
+        widen(self._stdout)
         self._reader = ArchiveReader(self._stdout, "the image archive of docker save")
 
     def blobs(self) -> Iterator[Blob]:

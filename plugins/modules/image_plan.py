@@ -54,6 +54,12 @@ options:
         They are those that the chart's values name as C(<component>.image.repository).
     type: bool
     default: false
+  helm:
+    description:
+      - The helm command line. Where it is given, the chart is rendered with all of these values, and RV(others) names what
+        else it runs.
+    type: str
+    default: ""
   platform:
     description: What the images are built for.
     type: str
@@ -155,6 +161,9 @@ builds:
     present:
       description: Whether Docker has the image with this content.
       type: bool
+    aliased:
+      description: Whether RV(builds[].alias_tag) leads to that image, or neither is there.
+      type: bool
 values:
   description: Chart values that name the tags.
   returned: success
@@ -171,6 +180,12 @@ mirrored:
   type: list
   elements: dict
   sample: [{source: "redis:7-alpine", image: "registry.example.org/team/redis:7-alpine"}]
+others:
+  description: The images that the rendered chart runs and nobody here builds, those of C(helm test) left out.
+  returned: with O(helm)
+  type: list
+  elements: str
+  sample: ["redis:7-alpine"]
 needs_frontend:
   description: Whether a Dockerfile asks for a frontend image with a C(# syntax=) line.
   returned: success
@@ -179,17 +194,25 @@ needs_frontend:
 
 import os
 import re
+import subprocess
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.luckyplans.platform.plugins.module_utils import _image_ref
 from ansible_collections.luckyplans.platform.plugins.module_utils._content import (
     ContentError,
     Tree,
     content_hash,
     read_ignore_patterns,
     write_atomically,
+)
+from ansible_collections.luckyplans.platform.plugins.module_utils._contract import (
+    ARGUMENTS,
+    LABEL_ARGUMENT,
+    LABEL_CONTENT,
+    camel_case,
 )
 from ansible_collections.luckyplans.platform.plugins.module_utils._docker import Docker, DockerError
 from ansible_collections.luckyplans.platform.plugins.module_utils._dockerfile import (
@@ -207,20 +230,12 @@ try:
 except ImportError:
     HAS_YAML, YAML_ERROR = False, traceback.format_exc()
 
-LABEL_CONTENT = "io.luckyplans.content"
-LABEL_ARGUMENT = "io.luckyplans.build-arg."
 LABEL_RECIPE = "io.luckyplans.recipe"
 _NAME = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
 
 
 class PlanError(Exception):
     """A sentence about a repository that cannot be planned."""
-
-
-def camel_case(name: str) -> str:
-    """The key of an application in the chart's values: api-gateway is apiGateway."""
-    first, *others = re.split(r"[-_.]+", name)
-    return first + "".join(part[:1].upper() + part[1:] for part in others)
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -291,8 +306,8 @@ class App:
         self.key = camel_case(name)
         self.path = os.path.join(source_dir, "apps", name, "Dockerfile")
         self.text = read_text(self.path)
-        url = look_up(values, self.key, "buildArgs", "graphqlUrl")
-        self.args = {} if url is None else {"NEXT_PUBLIC_GRAPHQL_URL": str(url)}
+        given = {argument: look_up(values, self.key, "buildArgs", key) for key, argument in ARGUMENTS.items()}
+        self.args = {argument: str(value) for argument, value in given.items() if value is not None}
         self.alias = str(look_up(values, self.key, "image", "tag") or "latest")
         try:
             self.parsed: Dockerfile = parse(self.text, self.args, platform)
@@ -366,6 +381,46 @@ def mirrored(values: Mapping[str, Any], registry: str) -> tuple[list[dict[str, s
     return images, moved
 
 
+def images_in(node: Any) -> Iterator[str]:
+    """The images of all containers in a manifest, whatever kind of object holds them."""
+    if isinstance(node, dict):
+        for kind in ("initContainers", "containers"):
+            for container in node.get(kind) or []:
+                if isinstance(container, dict) and container.get("image"):
+                    yield container["image"]
+        node = list(node.values())
+    if isinstance(node, list):
+        for item in node:
+            yield from images_in(item)
+
+
+def is_test(document: Any) -> bool:
+    """Whether only `helm test` runs it, as the untagged busybox that `helm create` puts into every new chart."""
+    hooks = look_up(document, "metadata", "annotations", "helm.sh/hook") or ""
+    return any(hook.strip().startswith("test") for hook in hooks.split(","))
+
+
+def pod_images(manifests: str) -> list[str]:
+    """Each image once, sorted, of the text of `helm template`; tests are not deployed."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    documents = [document for document in yaml.load_all(manifests, Loader=loader) if not is_test(document)]
+    return sorted({image for document in documents for image in images_in(document)})
+
+
+def render(helm: str, chart_dir: str, values: Mapping[str, Any], timeout: float) -> str:
+    """What the chart makes of the values, as text. They go through a pipe: an argument could be read by everybody."""
+    argv = [helm, "template", "luckyplans", chart_dir, "--namespace=luckyplans", "--values=-"]
+    try:
+        done = subprocess.run(
+            argv, input=yaml.safe_dump(dict(values)), capture_output=True, encoding="utf-8", timeout=timeout, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise PlanError(f"helm {helm} cannot render chart_dir {chart_dir}: {error}") from error
+    if done.returncode:
+        raise PlanError(f"chart_dir {chart_dir} cannot be rendered with these values: {done.stderr.strip()}")
+    return done.stdout
+
+
 def plan(params: Mapping[str, Any], docker: Docker) -> dict[str, Any]:
     source_dir, chart_dir = os.path.abspath(params["source_dir"]), os.path.abspath(params["chart_dir"])
     names = find_apps(source_dir)
@@ -382,13 +437,32 @@ def plan(params: Mapping[str, Any], docker: Docker) -> dict[str, Any]:
     tree.save()
     tags = {app.name: f"c-{hashes[app.name][:16]}" for app in apps}
     images = {app.name: f"{params['registry'] or params['name_prefix']}/{app.name}" for app in apps}
-    found = docker.images([f"{images[app.name]}:{tags[app.name]}" for app in apps])
+    found = docker.images([f"{images[app.name]}:{tag}" for app in apps for tag in (tags[app.name], app.alias)])
     work_dir = params["work_dir"] if params["builtin_frontend"] else None
     others, moved = mirrored(values, params["registry"]) if params["registry"] and params["mirror"] else ([], {})
 
     def present(app: App) -> bool:
         record = found.get(f"{images[app.name]}:{tags[app.name]}", {})
         return ((record.get("Config") or {}).get("Labels") or {}).get(LABEL_CONTENT) == hashes[app.name]
+
+    def aliased(app: App) -> bool:
+        built, alias = (found.get(f"{images[app.name]}:{tag}", {}).get("Id") for tag in (tags[app.name], app.alias))
+        return built == alias
+
+    tagged = {
+        **located(params["registry"]),
+        **moved,
+        **{app.key: {"image": {"tag": tags[app.name]}} for app in apps},
+    }
+    rendered = {}
+    if params["helm"]:
+        manifests = render(params["helm"], chart_dir, merge(params["values"], tagged), params["timeout"])
+        # by name, because a new base image gives the tags another content
+        own = {_image_ref.repository(image) for image in images.values()}
+        try:
+            rendered["others"] = [image for image in pod_images(manifests) if _image_ref.repository(image) not in own]
+        except ValueError as error:
+            raise PlanError(f"chart_dir {chart_dir} runs image {str(error).rstrip('.')}") from error
 
     return {
         "builds": [
@@ -406,14 +480,12 @@ def plan(params: Mapping[str, Any], docker: Docker) -> dict[str, Any]:
                 },
                 "base_images": list(app.parsed.base_images),
                 "present": present(app),
+                "aliased": aliased(app),
             }
             for app in apps
         ],
-        "values": {
-            **located(params["registry"]),
-            **moved,
-            **{app.key: {"image": {"tag": tags[app.name]}} for app in apps},
-        },
+        "values": tagged,
+        **rendered,
         "mirrored": others,
         "base_images": base_images,
         "needs_frontend": any(app.parsed.syntax for app in apps),
@@ -430,6 +502,7 @@ def main() -> None:
             "name_prefix": {"type": "str", "default": "luckyplans"},
             "registry": {"type": "str", "default": ""},
             "mirror": {"type": "bool", "default": False},
+            "helm": {"type": "str", "default": ""},
             "platform": {"type": "str", "default": "linux/amd64"},
             "cache_file": {"type": "path"},
             "builtin_frontend": {"type": "bool", "default": False},

@@ -48,6 +48,24 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  method:
+    description:
+      - How images come into the nodes. V(nodes) moves them straight into each.
+      - V(registry) pushes them to O(registry), from which every node pulls them; for clusters of many nodes, or where a
+        registry stands between the machine that builds and those that run.
+    type: str
+    choices: [nodes, registry]
+    default: nodes
+  registry:
+    description:
+      - With O(method=registry), the registry as it stands at the beginning of the images' names and as Docker reaches it,
+        such as V(localhost:5001). A login that it asks for is Docker's.
+    type: str
+  registry_address:
+    description:
+      - With O(method=registry), where nodes reach the same registry, such as V(http://luckyplans-registry:5000). It is
+        written into each node, so that the kubelet finds it there too.
+    type: str
   prune:
     description:
       - Whether to remove what this module once brought into a node, that is not among O(images) and that no container
@@ -185,6 +203,7 @@ from ansible_collections.luckyplans.platform.plugins.module_utils._oci import (
     ImageNameError,
     full_name,
 )
+from ansible_collections.luckyplans.platform.plugins.module_utils._pull import Puller
 from ansible_collections.luckyplans.platform.plugins.module_utils._sources import Image, of_archive, of_docker
 
 ID = re.compile(r"sha256:[0-9a-f]{64}")
@@ -267,6 +286,13 @@ def check(image: Image, platform: str, digests: set[str]) -> None:
         )
 
 
+def check_registry(wanted: list[Wanted], registry: str) -> None:
+    for item in wanted:
+        if not item.name.startswith(f"{registry}/") or item.archive:
+            what = "comes from an archive" if item.archive else f"is not named by registry={registry}"
+            raise ImageNameError(f"image {item.name} {what}; with method=registry each is an image of Docker named {registry}/...")
+
+
 def planned(states: list[NodeState]) -> list[str]:
     return [
         action
@@ -313,6 +339,10 @@ def run(module: AnsibleModule) -> dict[str, Any]:
             f"Docker has no node of the {params['engine']} cluster {params['cluster']!r}; create the cluster first."
         )
     importer, remover = Importer(nodes, images, memory, params["import_timeout"]), Remover(nodes)
+    if params["method"] == "registry":
+        check_registry(wanted, params["registry"])
+        importer = Puller(nodes, images, memory, params["import_timeout"])
+        importer.over(params["engine"], params["registry"], params["registry_address"])
     states = importer.survey(found)
     names = [item.name for item in wanted]
     if params["state"] == "absent":
@@ -344,6 +374,9 @@ def main() -> None:
             "cluster": {"type": "str", "required": True},
             "images": {"type": "list", "elements": "raw", "required": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "method": {"type": "str", "choices": ["nodes", "registry"], "default": "nodes"},
+            "registry": {"type": "str"},
+            "registry_address": {"type": "str"},
             "prune": {"type": "bool", "default": False},
             "keep": {"type": "int", "default": 3},
             "docker": {"type": "str", "default": "docker"},
@@ -351,6 +384,7 @@ def main() -> None:
             "query_timeout": {"type": "int", "default": 60},
             "import_timeout": {"type": "int", "default": 900},
         },
+        required_if=[("method", "registry", ["registry", "registry_address"])],
         supports_check_mode=True,
     )
     try:

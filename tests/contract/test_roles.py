@@ -145,3 +145,14 @@ def test_tags_are_role_names_or_purposes() -> None:
     for role, tags in listed.items():
         assert tags <= TAGS | set(listed), f"{role} has tags that name neither a role nor one of {sorted(TAGS)}"
         assert tags & {role, "always"}, f"{role} cannot be asked for by its name"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_switches_are_read_as_such(role: str) -> None:
+    """`-e some_switch=true` gives text, and Ansible refuses text as a condition."""
+    switches = [name for name, option in options(role).items() if option.get("type") == "bool" and name.startswith(f"{role}_")]
+    for path in (ROOT / "roles" / role / "tasks").glob("*.yml"):
+        for task in tasks(load(short(path)) or []):
+            conditions = f"{task.get('when')} {(task.get('ansible.builtin.assert') or {}).get('that')}"
+            wrong = [switch for switch in switches if re.search(rf"\b{switch}\b(?! \| bool)", conditions)]
+            assert not wrong, f"{short(path)}, {task['name']}: write {wrong[0]} | bool"

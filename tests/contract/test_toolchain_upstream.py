@@ -275,6 +275,7 @@ class Cases:
                 "upstream_mirror": server.address,
                 "extra_ca_file": str(self.extra.file) if host in ("tls-extra-ca", "tls-system-ca") else "",
                 "bin_dir": str(case / "bin"),
+                "tools": {},
                 "cache_dir": str(case / "cache"),
             },
         }

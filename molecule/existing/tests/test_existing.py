@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import time
+import urllib.error
+import urllib.request
+from contextlib import suppress
 
+import pytest
 import yaml
 
 
@@ -122,3 +128,157 @@ def test_teardown_of_a_cluster_that_does_not_answer_keeps_its_records(platform, 
     assert "does not answer, so what was put into it cannot be taken out" in said
     assert "changed=0" in said
     assert (cluster_dir / "record.json").exists()
+
+
+# --- Images: what the values name is there, and is what they say ---
+
+PRIVATE = "localhost:18051"
+PASSWORD = "canary-of-the-pull-secret"
+# of htpasswd -B, for puller and that password
+HTPASSWD = "puller:$2b$04$4BCHyC7IUYRyPXew8WpR9e47kNpYQDQBQEydL6pH4YYFqdKiFd.8G\n"
+
+
+def deploy(platform, folder, *arguments, **variables):
+    """The application alone, deployed as this scenario does it, with more variables. They go through a file: arguments can be read by everybody."""
+    given = {
+        "platform_cluster_engine": "existing",
+        "platform_registry": "localhost:18050/team",
+        "platform_kubeconfig": str(platform.kubeconfig),
+        "platform_kubeconfig_context": f"kind-{platform.name}",
+        **variables,
+    }
+    path = folder / "variables.json"
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(given))
+    return platform.playbook("local.yml", "--tags=luckyplans", f"--extra-vars=@{path}", *arguments)
+
+
+def refused(platform, folder, **variables):
+    """What is said of a deploy that must not be: nothing is written, no revision made."""
+    before = platform.host.check_output(f"{helm(platform)} history luckyplans --output=json")
+    result = deploy(platform, folder, **variables)
+    assert result.rc != 0, result.stdout
+    assert "changed=0" in result.stdout
+    assert platform.host.check_output(f"{helm(platform)} history luckyplans --output=json") == before
+    return " ".join(result.stdout.split())
+
+
+def helm(platform):
+    return f"{platform.state_dir}/bin/helm --kubeconfig={platform.kubeconfig} --namespace=luckyplans"
+
+
+def pods_pull_from(platform):
+    """Names of the Secrets that the pods' images are pulled with."""
+    deployments = platform.get("deployments")["items"]
+    return {secret["name"] for item in deployments for secret in item["spec"]["template"]["spec"].get("imagePullSecrets", [])}
+
+
+def test_values_that_disagree_with_an_image_are_refused(platform, tmp_path):
+    """The image is built from other values than those that are deployed."""
+    said = refused(platform, tmp_path, images_values={}, luckyplans_values={"web": {"buildArgs": {"graphqlUrl": "/api"}}})
+    assert "web.buildArgs.graphqlUrl is '/api' in the values" in said
+    assert "was built with NEXT_PUBLIC_GRAPHQL_URL='/graphql'" in said
+
+
+def test_image_that_does_not_exist_is_refused(platform, tmp_path):
+    nowhere = f"sha256:{'0' * 64}"
+    said = refused(platform, tmp_path, luckyplans_values={"web": {"image": {"digest": nowhere}}})
+    assert f"The image {platform.images()['web']}@{nowhere} of web does not exist." in said
+
+
+def test_tag_for_people_does_not_change_what_is_deployed(platform, tmp_path):
+    before = platform.images()
+    result = deploy(platform, tmp_path, luckyplans_values={"web": {"image": {"tag": "for-people"}}})
+    assert result.rc == 0, result.stdout
+    assert "changed=0" in result.stdout
+    assert platform.images() == before
+
+
+def wait_for_registry(address):
+    for _ in range(100):
+        with suppress(OSError):
+            try:
+                urllib.request.build_opener(urllib.request.ProxyHandler({})).open(address, timeout=5)
+            except urllib.error.HTTPError as error:
+                # it is there, and asks who we are
+                assert error.code == 401
+                return
+        time.sleep(0.1)
+    raise AssertionError(f"{address} does not answer")
+
+
+@pytest.fixture(scope="module")
+def private(platform, tmp_path_factory):
+    """A registry that asks for a login, with the images of this platform; the node reaches it under the same name."""
+    folder = tmp_path_factory.mktemp("private")
+    (folder / "htpasswd").write_text(HTPASSWD)
+    name, docker, run = f"{platform.name}-registry-private", f"docker --config={folder}", platform.host.check_output
+    image = run(f"docker inspect --format '{{{{.Config.Image}}}}' {platform.name}-registry")
+    settings = f"REGISTRY_AUTH=htpasswd REGISTRY_AUTH_HTPASSWD_REALM={name} REGISTRY_AUTH_HTPASSWD_PATH=/htpasswd"
+    environment = " ".join(f"--env={setting}" for setting in settings.split())
+    run(f"docker run --detach --name={name} --network=kind --publish=127.0.0.1:18051:5000 --volume={folder}/htpasswd:/htpasswd:ro {environment} {image}")
+    hosts = f"/etc/containerd/certs.d/{PRIVATE}"
+    run(
+        f"docker exec {platform.name}-control-plane sh -c %s",
+        f"mkdir -p {hosts} && echo '[host.\"http://{name}:5000\"]' > {hosts}/hosts.toml",
+    )
+    basic = base64.b64encode(f"puller:{PASSWORD}".encode()).decode()
+    (folder / "config.json").write_text(json.dumps({"auths": {PRIVATE: {"auth": basic}}}))
+    wait_for_registry(f"http://{PRIVATE}/v2/")
+    images = {key: value.replace("localhost:18050", PRIVATE) for key, value in platform.images().items() if key != "redis"}
+    for pushed in images.values():
+        run(f"docker tag {pushed.replace(PRIVATE, 'localhost:18050')} {pushed} && {docker} push --quiet {pushed}")
+    yield images
+    result = deploy(platform, folder)
+    platform.kubectl("--namespace=luckyplans", "delete", "secret", "luckyplans-pull", "--ignore-not-found")
+    run(f"docker rm --force --volumes {name} && docker image rm {' '.join(images.values())}")
+    assert result.rc == 0, result.stdout
+
+
+def login(password):
+    return {"auths": {PRIVATE: {"username": "puller", "password": password}}}
+
+
+def test_login_that_may_not_read_is_refused(platform, private, tmp_path):
+    values = {"image": {"registry": PRIVATE}}
+    said = refused(platform, tmp_path, luckyplans_values=values)
+    assert f"Next: docker login {PRIVATE}." in said
+    said = refused(platform, tmp_path, luckyplans_values=values, luckyplans_pull_secret=login("wrong"))
+    assert f"The image {private['web']} of web may not be read" in said
+    assert "Next: put a login into luckyplans_pull_secret that may read it." in said
+    assert "luckyplans-pull" not in platform.kubectl("--namespace=luckyplans", "get", "secrets")
+
+
+def test_login_that_is_of_no_use_is_refused(platform, tmp_path):
+    said = refused(platform, tmp_path, luckyplans_pull_secret={"auths": {PRIVATE: {}}})
+    assert "luckyplans_pull_secret has neither auth nor username and password in entry 1 of auths" in said
+
+
+def test_cluster_pulls_with_the_login_and_nobody_gets_to_see_it(platform, private, tmp_path):
+    secret = tmp_path / "config.json"
+    secret.touch(mode=0o600)
+    secret.write_text(json.dumps(login(PASSWORD)))
+    variables = {"luckyplans_values": {"image": {"registry": PRIVATE}}, "luckyplans_pull_secret_file": str(secret)}
+    foretold = deploy(platform, tmp_path, "--check", "--diff", "-vvv", **variables)
+    assert foretold.rc == 0, foretold.stdout
+    assert "luckyplans-pull" not in platform.kubectl("--namespace=luckyplans", "get", "secrets")
+    first = deploy(platform, tmp_path, "--diff", "-vvv", **variables)
+    assert first.rc == 0, first.stdout
+    again = deploy(platform, tmp_path, "--diff", "-vvv", **variables)
+    assert "changed=0" in again.stdout
+
+    # the pods are ready, so the node has pulled with it
+    assert {name: image for name, image in platform.images().items() if name != "redis"} == private
+    assert pods_pull_from(platform) == {"luckyplans-pull"}
+    assert platform.graphql("{ health }") == {"health": "API Gateway is running"}
+    made = platform.get("secret", "luckyplans-pull")
+    assert made["type"] == "kubernetes.io/dockerconfigjson"
+    assert made["metadata"]["labels"] == {"app.kubernetes.io/part-of": "luckyplans", "app.kubernetes.io/managed-by": "ansible"}
+    assert not [key for key in made["metadata"].get("annotations", {}) if key.startswith("meta.helm.sh/")]
+    assert json.loads(base64.b64decode(made["data"][".dockerconfigjson"])) == login(PASSWORD)
+
+    shown = [foretold.stdout, foretold.stderr, first.stdout, first.stderr, again.stdout, again.stderr]
+    released = platform.host.check_output(f"{helm(platform)} get all luckyplans")
+    encoded = made["data"][".dockerconfigjson"]
+    basic = base64.b64encode(f"puller:{PASSWORD}".encode()).decode()
+    assert not [text for text in (PASSWORD, encoded, basic) for place in (*shown, released) if text in place]

@@ -53,3 +53,9 @@ def test_check_mode_says_what_a_run_would_do(platform):
     assert result.rc == 0, result.stdout
     assert "A run would bring it up" in " ".join(result.stdout.split())
     assert platform.containers() == []
+
+
+def test_data_goes_when_asked_as_the_readme_says(platform):
+    result = platform.playbook("teardown.yml", "--extra-vars=teardown_data=true")
+    assert result.rc == 0, result.stdout
+    assert not platform.cluster_dir.exists()

@@ -103,9 +103,10 @@ def test_only_the_end_of_long_complaints_is_kept() -> None:
     assert len(words.text()) <= 16384
 
 
-def test_the_platform_is_that_of_the_engine() -> None:
-    docker = Scripted(stdout="linux/arm64\n")
-    assert docker.platform() == "linux/arm64"
-    assert docker.asked == [("version", "--format", "{{.Server.Os}}/{{.Server.Arch}}")]
+@pytest.mark.parametrize(("machine", "expected"), [("x86_64", "amd64"), ("aarch64", "arm64"), ("s390x", "s390x")])
+def test_the_platform_is_that_of_the_engine_asked_once(machine: str, expected: str) -> None:
+    docker = Scripted(stdout=json.dumps({"os": "linux", "arch": machine, "root": "/var/lib/docker"}))
+    assert docker.platform() == docker.platform() == f"linux/{expected}"
+    assert [args[0] for args in docker.asked] == ["info"]
     with pytest.raises(DockerError, match="Docker does not answer: gone; start it"):
         Scripted(1, "", "gone").platform()

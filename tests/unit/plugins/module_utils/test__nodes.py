@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from ansible_collections.luckyplans.platform.plugins.module_utils import _docker, _nodes
 from ansible_collections.luckyplans.platform.plugins.module_utils._docker import Completed, Docker, DockerError
 from ansible_collections.luckyplans.platform.plugins.module_utils._nodes import (
     Held,
@@ -15,7 +17,6 @@ from ansible_collections.luckyplans.platform.plugins.module_utils._nodes import 
     Node,
     Nodes,
     Row,
-    repository,
     unused,
 )
 
@@ -42,8 +43,8 @@ class Scripted(Docker):
         self.answer = Completed(rc, stdout.encode(), stderr)
         self.asked: list[tuple[str, ...]] = []
 
-    def run(self, *args: str) -> Completed:
-        self.asked.append(args)
+    def call(self, argv: Sequence[str], env: Mapping[str, str] | None = None) -> Completed:
+        self.asked.append(tuple(argv))
         return self.answer
 
 
@@ -52,7 +53,7 @@ def test_a_node_is_asked_for_exactly_the_names() -> None:
     rows = Nodes(docker).rows(NODE, ["docker.io/luckyplans/web:c-1", "docker.io/library/redis:7"])
     assert docker.asked == [
         (
-            *("exec", "id-1", "ctr", "-n", "k8s.io", "images", "check"),
+            *("docker", "exec", "-i", "id-1", "ctr", "-n", "k8s.io", "images", "check"),
             *('name=="docker.io/luckyplans/web:c-1"', 'name=="docker.io/library/redis:7"'),
         )
     ]
@@ -109,6 +110,29 @@ def test_a_memory_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
 
 
 
+def test_root_enters_a_node_whose_processes_are_here_and_all_others_go_through_docker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = '{"id": "id-1", "name": "a", "state": "running", "role": "worker"}\n{"id": "id-2", "name": "b", "state": "running", "role": "worker"}\n'
+    answers = {"ps": rows, "container": "id-1 101\nid-2 102\n"}
+    docker = Docker()
+    monkeypatch.setattr(docker, "call", lambda argv, env=None: Completed(0, answers[argv[1]].encode(), ""))
+    monkeypatch.setattr(_docker, "_is_of", lambda container, pid: (container, pid) == ("id-1", "101"))
+    monkeypatch.setattr(_nodes, "_NSENTER", "/usr/bin/nsenter")
+    monkeypatch.setattr(_nodes.os, "geteuid", lambda: 0)
+    nodes = Nodes(docker)
+    first, second = nodes.find("kind", "lp")
+    assert nodes.argv(first, "version") == ["/usr/bin/nsenter", "-t", "101", "-m", "-n", "--", "ctr", "-n", "k8s.io", "version"]
+    assert nodes.argv(second, "version") == ["docker", "exec", "-i", "id-2", "ctr", "-n", "k8s.io", "version"]
+    monkeypatch.setattr(_nodes.os, "geteuid", lambda: 1000)
+    assert [node.pid for node in nodes.find("kind", "lp")] == [0, 0]
+
+
+def test_a_process_of_this_host_belongs_to_no_container() -> None:
+    assert not _docker._is_of("f" * 64, "1")
+    assert not _docker._is_of("f" * 64, "0")
+
+
 # As containerd 2.4 prints them.
 IMAGES = f"""\
 REF                             TYPE       DIGEST   SIZE     PLATFORMS   LABELS
@@ -128,7 +152,7 @@ CONTAINER IMAGE                        RUNTIME
 def test_an_inventory_says_what_came_from_here_and_what_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = {"images": IMAGES, "containers": CONTAINERS}
     docker = Docker()
-    monkeypatch.setattr(docker, "run", lambda *args: Completed(0, answers[args[-2]].encode(), ""))
+    monkeypatch.setattr(docker, "call", lambda argv, env: Completed(0, answers[argv[-2]].encode(), ""))
     inventory = Nodes(docker).inventory(NODE)
     assert inventory.images == {
         "docker.io/luckyplans/web:c-1": Held(DIGEST, 1700000001),
@@ -148,36 +172,24 @@ def test_a_node_that_cannot_be_asked_is_an_error(question: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("docker.io/a/b:1", "docker.io/a/b"),
-        ("localhost:5000/b:1", "localhost:5000/b"),
-        (f"docker.io/library/redis@{DIGEST}", "docker.io/library/redis"),
-    ],
-)
-def test_repository(name: str, expected: str) -> None:
-    assert repository(name) == expected
-
-
-@pytest.mark.parametrize(
     ("keep", "wanted", "gone"),
     [
         (0, [], "1 2 3 4"),
         (1, [], "1 2 3"),
         (2, [], "1 2"),
         (9, [], ""),
-        (1, ["r/a:4"], "1 2 3"),
-        (1, ["r/a:5"], "1 2 3 4"),
-        (2, ["r/a:5"], "1 2 3"),
-        (1, ["r/other:1"], "1 2 3"),
-        (1, ["r/a:1"], "2 3 4"),
+        (1, ["docker.io/r/a:4"], "1 2 3"),
+        (1, ["docker.io/r/a:5"], "1 2 3 4"),
+        (2, ["docker.io/r/a:5"], "1 2 3"),
+        (1, ["docker.io/r/other:1"], "1 2 3"),
+        (1, ["docker.io/r/a:1"], "2 3 4"),
     ],
 )
 def test_unused_leaves_the_newest(keep: int, wanted: list[str], gone: str) -> None:
-    images = {f"r/a:{number}": Held(f"d{number}", number) for number in (3, 1, 4, 2)}
-    assert unused(Inventory(images), wanted, keep) == [f"r/a:{number}" for number in gone.split()]
+    images = {f"docker.io/r/a:{number}": Held(f"d{number}", number) for number in (3, 1, 4, 2)}
+    assert unused(Inventory(images), wanted, keep) == [f"docker.io/r/a:{number}" for number in gone.split()]
 
 
 def test_unused_never_names_what_is_used_or_came_by_other_means() -> None:
-    images = {"r/a:1": Held("d1", 1), "r/a:2": Held("d2", None), "r/a:3": Held("d1", 3), "r/a:4": Held("d4", 4)}
-    assert unused(Inventory(images, {"d1"}), [], 0) == ["r/a:4"]
+    images = {"docker.io/r/a:1": Held("d1", 1), "docker.io/r/a:2": Held("d2", None), "docker.io/r/a:3": Held("d1", 3), "docker.io/r/a:4": Held("d4", 4)}
+    assert unused(Inventory(images, {"d1"}), [], 0) == ["docker.io/r/a:4"]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.luckyplans.platform.plugins.module_utils._docker import Docker
 from ansible_collections.luckyplans.platform.plugins.module_utils._dockerfile import parse
@@ -94,7 +95,7 @@ def tags(source: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[st
             lambda _self, wanted: {name: value for name, value in (records or {}).items() if name in wanted},
         )
         defaults = {"values": {}, "values_files": None, "name_prefix": "luckyplans", "platform": "linux/amd64"}
-        defaults |= {"registry": "", "mirror": False}
+        defaults |= {"registry": "", "mirror": False, "helm": ""}
         places = {"cache_file": None, "work_dir": None, "builtin_frontend": False}
         given = {"source_dir": str(source), "chart_dir": str(source / "chart"), **defaults, **places, **options}
         return {build["name"]: build["tag"] for build in image_plan.plan(given, Docker())["builds"]}
@@ -123,6 +124,7 @@ def test_the_plan_of_a_repository(run: Any, source: Path) -> None:
         "labels": {"io.luckyplans.content": content, "io.luckyplans.build-arg.NEXT_PUBLIC_GRAPHQL_URL": "/graphql"},
         "base_images": ["node:24", "node:24-slim"],
         "present": False,
+        "aliased": True,
     }
     assert len(content) == 64
     gateway = by_name(result)["api-gateway"]
@@ -374,3 +376,97 @@ def test_camel_case(name: str, key: str) -> None:
 )
 def test_merge(base: dict[str, Any], over: dict[str, Any], merged: dict[str, Any]) -> None:
     assert image_plan.merge(base, over) == merged
+
+
+# --- Images of the rendered chart
+
+DEPLOYMENT = """
+kind: Deployment
+spec:
+  template:
+    spec:
+      initContainers:
+        - {name: wait, image: "busybox:1"}
+      containers:
+        - {name: web, image: "luckyplans/web:c-1"}
+        - {name: side, image: "redis@sha256:0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a"}
+"""
+CRON_JOB = """
+kind: CronJob
+spec:
+  jobTemplate:
+    spec:
+      template:
+        spec:
+          containers:
+            - {name: mail, image: "luckyplans/mailer:c-2"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("manifests", "images"),
+    [
+        ("", []),
+        ("---\n---\n", []),
+        (DEPLOYMENT, ["busybox:1", "luckyplans/web:c-1", "redis@sha256:0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a"]),
+        (CRON_JOB, ["luckyplans/mailer:c-2"]),
+        (
+            f"{DEPLOYMENT}---{CRON_JOB}---{DEPLOYMENT}",
+            ["busybox:1", "luckyplans/mailer:c-2", "luckyplans/web:c-1", "redis@sha256:0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a"],
+        ),
+        ("kind: List\nitems: [{spec: {containers: [{image: a}]}}]", ["a"]),
+        # what only looks like a pod
+        ("kind: ConfigMap\ndata: {image: not-one, containers: none}", []),
+        ("spec: {containers: null, initContainers: [{name: without-an-image}]}", []),
+    ],
+)
+def test_every_image_once_in_order(manifests: str, images: list[str]) -> None:
+    assert image_plan.pod_images(manifests) == images
+
+
+def helm(source: Path, answer: str, rc: int = 0) -> str:
+    """A helm that keeps what it is given and answers what was prepared."""
+    (source / "answer").write_text(answer)
+    program = source / "helm"
+    program.write_text(f'#!/bin/sh\necho "$@" > {source}/argv\ncat > {source}/given\ncat {source}/answer\nexit {rc}\n')
+    program.chmod(0o755)
+    return str(program)
+
+
+def test_others_are_what_the_rendered_chart_runs_and_nobody_builds(run: Any, source: Path) -> None:
+    mine = "kind: Pod\nspec: {containers: [{image: luckyplans/web:old}, {image: 'docker.io/luckyplans/service-core:x'}]}\n"
+    result = run(helm=helm(source, f"{DEPLOYMENT}---\n{mine}"), values={"web": {"replicas": 2}})
+    tag = by_name(result)["web"]["tag"]
+    assert result["others"] == ["busybox:1", "redis@sha256:" + "0a" * 32]
+    assert (source / "argv").read_text().split() == ["template", "luckyplans", f"{source}/chart", "--namespace=luckyplans", "--values=-"]
+    assert yaml.safe_load((source / "given").read_text())["web"] == {"replicas": 2, "image": {"tag": tag}}
+    assert "others" not in run()
+
+
+@pytest.mark.parametrize(
+    ("answer", "rc", "words"),
+    [
+        ("", 1, "cannot be rendered with these values: "),
+        ("spec: {containers: [{image: Big:1}]}", 0, "runs image 'Big:1' has uppercase letters"),
+    ],
+)
+def test_a_chart_that_cannot_be_rendered_is_an_error(run: Any, source: Path, answer: str, rc: int, words: str) -> None:
+    assert words in run(helm=helm(source, answer, rc))["msg"]
+
+
+def test_a_helm_that_is_not_there_is_named(run: Any) -> None:
+    assert "helm /nowhere/helm cannot render chart_dir" in run(helm="/nowhere/helm")["msg"]
+
+
+def test_a_human_tag_that_names_another_build_is_seen(run: Any, world: Any) -> None:
+    plan = by_name(run())
+    assert all(build["aliased"] for build in plan.values()), "neither is there"
+    for name in ("web", "api-gateway"):
+        build = plan[name]
+        world.image(f"{build['image']}:{build['tag']}", [b"this"], Labels=build["labels"])
+    world.image(f"luckyplans/web:{plan['web']['alias_tag']}", [b"that"])
+    world.image(f"luckyplans/api-gateway:{plan['api-gateway']['alias_tag']}", [b"this"], Labels=plan["api-gateway"]["labels"])
+    again = by_name(run())
+    assert {name: build["aliased"] for name, build in again.items()} == {"web": False, "api-gateway": True, "service-core": True}
+    assert again["web"]["present"] is True
+

@@ -140,6 +140,14 @@ def test_a_content_store_with_a_hole_is_left_alone(world: Any, run: Any) -> None
     assert run(WEB)["changed"] is True
 
 
+def test_a_ctr_that_cannot_read_archives_itself_is_not_told_to(world: Any, run: Any) -> None:
+    world.node("lp-old", old=True)
+    result = run(WEB)
+    assert not any(node["repaired"] for node in result["nodes"])
+    told = {node: "--local" in call for node in ("lp-a", "lp-old") for call in world.calls(f"id-{node}", "import", "--label")}
+    assert told == {"lp-a": True, "lp-old": False}
+
+
 def test_a_node_gets_no_layers_of_images_that_only_other_nodes_need(world: Any, run: Any) -> None:
     world.image("luckyplans/other:1", [b"other" * 100_000])
     run("luckyplans/other:1")
@@ -181,7 +189,7 @@ def test_a_wrong_digest_after_the_import_is_repaired_with_everything(world: Any,
     assert result["lp-odd"]["repaired"] is True
     assert result["lp-odd"]["error"] == ""
     assert result["lp-a"]["repaired"] is False
-    imports = world.calls("exec", "id-lp-odd", "import")
+    imports = world.calls("exec", "id-lp-odd", "import", "--label")
     assert ["--no-unpack" in call for call in imports] == [False, True]
 
 
@@ -512,3 +520,23 @@ def test_absent_leaves_what_a_container_uses_and_says_so(world: Any, run: Any) -
     assert result["msg"] == f"Node lp-b has containers that use {WEB_NAME}; remove those first, then run again."
     assert set(world.node_images("lp-a")) == {API_NAME}
     assert WEB_NAME in world.node_images("lp-b")
+
+
+# --- Over a registry
+
+
+@pytest.mark.parametrize(
+    ("images", "options", "words"),
+    [
+        ([WEB], {"registry": "localhost:5001"}, "missing: registry_address"),
+        ([WEB], {"registry_address": "http://r:5000"}, "missing: registry"),
+        (
+            [WEB],
+            {"registry": "localhost:5001", "registry_address": "http://r:5000"},
+            f"Image {WEB_NAME} is not named by registry=localhost:5001; with method=registry each is an image of Docker named localhost:5001/...",
+        ),
+    ],
+)
+def test_over_a_registry_images_bear_its_name(world: Any, run: Any, images: Any, options: Any, words: str) -> None:
+    assert words in run(*images, method="registry", **options)["msg"]
+    assert not world.calls("push")
