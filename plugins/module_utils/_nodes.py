@@ -69,7 +69,7 @@ class Node:
     name: str
     state: str
     pid: int = 0
-    """Its process, where this host's root can enter it: that is four times as fast as docker exec. 0 = by docker exec."""
+    """Its process, where this host's root can enter it: that is twice as fast as docker exec. 0 = by docker exec."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class Nodes:
 
     def _within(self, node: Node, *argv: str) -> list[str]:
         if node.pid:
-            return [_NSENTER or "", "-t", str(node.pid), "-m", "-n", "--", *argv]
+            return [_NSENTER or "", "-t", str(node.pid), "-m", "-n", "-p", "--", *argv]
         return self.docker.argv("exec", "-i", node.id, *argv)
 
     def can_import_itself(self, node: Node) -> bool:

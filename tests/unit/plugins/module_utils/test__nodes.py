@@ -122,7 +122,7 @@ def test_root_enters_a_node_whose_processes_are_here_and_all_others_go_through_d
     monkeypatch.setattr(_nodes.os, "geteuid", lambda: 0)
     nodes = Nodes(docker)
     first, second = nodes.find("kind", "lp")
-    assert nodes.argv(first, "version") == ["/usr/bin/nsenter", "-t", "101", "-m", "-n", "--", "ctr", "-n", "k8s.io", "version"]
+    assert nodes.argv(first, "version") == ["/usr/bin/nsenter", "-t", "101", "-m", "-n", "-p", "--", "ctr", "-n", "k8s.io", "version"]
     assert nodes.argv(second, "version") == ["docker", "exec", "-i", "id-2", "ctr", "-n", "k8s.io", "version"]
     monkeypatch.setattr(_nodes.os, "geteuid", lambda: 1000)
     assert [node.pid for node in nodes.find("kind", "lp")] == [0, 0]

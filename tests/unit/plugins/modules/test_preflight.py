@@ -124,6 +124,11 @@ def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDocker:
     monkeypatch.setattr(lib, "TOOL_PATH", str(tools))
     monkeypatch.setattr(lib, "find_tool", lambda name: shutil.which(name, path=str(tools)))
     monkeypatch.delenv("DOCKER_HOST", raising=False)
+    plugin = tmp_path / "docker-config/cli-plugins/docker-buildx"
+    plugin.parent.mkdir(parents=True)
+    plugin.write_text("")
+    plugin.chmod(0o755)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker-config"))
     return FakeDocker(tools)
 
 
@@ -164,6 +169,8 @@ def test_good_inputs_have_no_findings_but_the_choice(docker: FakeDocker, inputs:
         "cluster_dir": f"{state}/clusters/luckyplans",
         "context": "k3d-luckyplans",
         "docker_action": "none",
+        "docker_ready": True,
+        "tools": {},
         "engine": "k3d",
         "engine_reason": "upstream gives k3d",
         "kubeconfig": f"{state}/clusters/luckyplans/kubeconfig",
@@ -419,12 +426,19 @@ def test_distribution(tmp_path: Path, text: str, debian: bool) -> None:
     assert lib.look_os_release(str(tmp_path / "none")) is False
 
 
+def test_tools_are_links_and_where_they_lead(tmp_path: Path) -> None:
+    (tmp_path / "kind").symlink_to("/cache/kind-1/kind")
+    (tmp_path / "mine").write_text("")
+    assert lib.look_tools(str(tmp_path)) == {"kind": "/cache/kind-1/kind"}
+    assert lib.look_tools(str(tmp_path / "none")) == {}
+
+
 # --- Docker ---------------------------------------------------------------------------------------------------------
 
 
 def test_docker_states(docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> None:
     docker.running(root="/srv/docker", security='["name=seccomp", "name=rootless"]')
-    assert lib.look_docker() == lib.Docker("running", root="/srv/docker", rootless=True)
+    assert lib.look_docker() == lib.Docker("running", root="/srv/docker", rootless=True, buildx=True)
     docker.failing("permission denied while trying to connect to the Docker daemon socket")
     assert lib.look_docker().state == "denied"
     docker.failing("Cannot connect to the Docker daemon")
