@@ -11,7 +11,15 @@ import time
 from collections.abc import Sequence
 
 from ansible_collections.luckyplans.platform.plugins.module_utils._docker import DockerError
-from ansible_collections.luckyplans.platform.plugins.module_utils._nodes import BROUGHT, PINNED, Importer, NodeState, each
+from ansible_collections.luckyplans.platform.plugins.module_utils._nodes import (
+    BROUGHT,
+    PINNED,
+    Importer,
+    Memory,
+    Nodes,
+    NodeState,
+    each,
+)
 from ansible_collections.luckyplans.platform.plugins.module_utils._progress import report
 from ansible_collections.luckyplans.platform.plugins.module_utils._sources import Image
 
@@ -23,15 +31,14 @@ _WRITE = 'mkdir -p "$1" && printf "%s\\n" "$2" > "$1/hosts.toml"'
 class Puller(Importer):
     """Brings images into all nodes over a registry that Docker and the nodes reach, each in its own way."""
 
-    engine = ""
-    registry = ""
-    """The first part of the images' names, and where Docker pushes them: localhost:5001."""
-    address = ""
-    """Where nodes reach it: http://luckyplans-registry:5000."""
-
-    def over(self, engine: str, registry: str, address: str) -> Puller:
-        self.engine, self.registry, self.address = engine, registry, address
-        return self
+    def __init__(
+        self, nodes: Nodes, images: Sequence[Image], memory: Memory, timeout: float, engine: str, registry: str, address: str
+    ) -> None:
+        """registry is the first part of the images' names, where Docker pushes them; address is where nodes reach it."""
+        super().__init__(nodes, images, memory, timeout)
+        self.engine = engine
+        self.registry = registry
+        self.address = address
 
     def _move(self, states: Sequence[NodeState], whole: bool) -> None:
         names = list(dict.fromkeys(name for state in states for name in state.missing))
@@ -42,9 +49,9 @@ class Puller(Importer):
     def _push(self, image: Image) -> None:
         report(f"images: pushing {image.name}")
         docker = self.nodes.docker
-        if image.source != image.name:
-            docker.run("tag", image.source, image.name)
-        done = docker.call(docker.argv("push", image.name), timeout=self.timeout)
+        done = docker.run("tag", image.source, image.name)
+        if not done.rc:
+            done = docker.call(docker.argv("push", image.name), timeout=self.timeout)
         if done.rc:
             raise DockerError(f"Image {image.name} cannot be pushed to {self.registry}: {done.reason()}; start that registry and run again.")
 

@@ -147,13 +147,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.luckyplans.platform.plugins.module_utils._cli import Secrets
+from ansible_collections.luckyplans.platform.plugins.module_utils._contract import LABEL_CONTENT
 from ansible_collections.luckyplans.platform.plugins.module_utils._docker import Docker, DockerError
 from ansible_collections.luckyplans.platform.plugins.module_utils._progress import report
 from ansible_collections.luckyplans.platform.plugins.module_utils._registry import NETWORK_FAULT, pause
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 _PASSWORD = re.compile(r"(?:^|//)[^/:@]*:([^/]+)@")
-LABEL_CONTENT = "io.luckyplans.content"
 _CONTENT_TAG = re.compile(r":c-[0-9a-f]{16}")
 IN_USE = re.compile(r"container \S+ is using|is being used by")
 TAIL = 25

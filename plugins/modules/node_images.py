@@ -341,8 +341,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     importer, remover = Importer(nodes, images, memory, params["import_timeout"]), Remover(nodes)
     if params["method"] == "registry":
         check_registry(wanted, params["registry"])
-        importer = Puller(nodes, images, memory, params["import_timeout"])
-        importer.over(params["engine"], params["registry"], params["registry_address"])
+        place = (params["engine"], params["registry"], params["registry_address"])
+        importer = Puller(nodes, images, memory, params["import_timeout"], *place)
     states = importer.survey(found)
     names = [item.name for item in wanted]
     if params["state"] == "absent":

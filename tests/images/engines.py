@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,13 +130,15 @@ class Engine:
         """One run of node_images, as its process sees it: Python's start and all."""
         start = time.monotonic()
         process = self.start_module(cluster, images, **options)
+        assert process.stdout
+        # read while it runs: a pipe that is full would stop it
+        said = ThreadPoolExecutor(1).submit(process.stdout.read)
         # not wait4, whose ru_maxrss begins with the size of the process that forked
         rss = 0
         while process.poll() is None:
             rss = max(rss, peak(process.pid))
             time.sleep(0.01)
-        assert process.stdout
-        return Result(json.loads(process.stdout.read()), time.monotonic() - start, rss)
+        return Result(json.loads(said.result()), time.monotonic() - start, rss)
 
     def sweep(self) -> None:
         containers = self.docker("ps", "--all", "--quiet", f"--filter=name=^{PREFIX}-").split()

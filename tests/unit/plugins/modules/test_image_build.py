@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.luckyplans.platform.plugins.module_utils import _registry
 from ansible_collections.luckyplans.platform.plugins.modules import image_build
 
 RunModule = Callable[..., dict[str, Any]]
@@ -92,22 +91,6 @@ class Docker:
     def parameters(self, *names: str, **others: Any) -> dict[str, Any]:
         builds = [{**BUILD, "name": name, "image": f"luckyplans/{name}"} for name in names or ["web"]]
         return {"builds": builds, "log_dir": str(self.logs), "executable": str(self.path), **others}
-
-
-@pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds that were waited, without waiting."""
-    waited: list[float] = []
-    monkeypatch.setattr(_registry, "sleep", waited.append)
-    return waited
-
-
-@pytest.fixture
-def warnings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the module warns of; Ansible itself collects the warnings of all tests."""
-    heard: list[str] = []
-    monkeypatch.setattr(image_build.AnsibleModule, "warn", lambda self, text: heard.append(text))
-    return heard
 
 
 @pytest.fixture

@@ -115,22 +115,6 @@ class Docker:
 
 
 @pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds that were waited, without waiting."""
-    waited: list[float] = []
-    monkeypatch.setattr(_registry, "sleep", waited.append)
-    return waited
-
-
-@pytest.fixture
-def warnings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the module warns of; Ansible itself collects the warnings of all tests."""
-    heard: list[str] = []
-    monkeypatch.setattr(image_check.AnsibleModule, "warn", lambda self, text: heard.append(text))
-    return heard
-
-
-@pytest.fixture
 def docker(tmp_path: Path, pauses: list[float]) -> Docker:
     return Docker(tmp_path)
 
