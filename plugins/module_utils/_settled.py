@@ -46,16 +46,26 @@ def look_at_toolchain(asked: Questions, docker: Docker) -> Any:
 
 
 def look_at_cluster(asked: Questions, docker: Docker) -> Any:
-    """The nodes, which are what they were made as; who answers as the cluster; and the files by which the host starts it."""
+    """The nodes, which are what they were made as; who answers as the cluster; whose the namespaces of releases are; and
+    the files by which the host starts it."""
     nodes = Nodes(docker).find(asked["engine"], asked["cluster"])
-    status, body = _api(asked).get("/api/v1/namespaces/kube-system")
+    status, body = _api(asked).send("GET", "/api/v1/namespaces", accept=METADATA_ONLY)
     if status != 200 or any(node.state != "running" for node in nodes):
         return None
+    namespaces = {item["metadata"]["name"]: item["metadata"] for item in json.loads(body)["items"]}
     return {
         "nodes": {node.name: node.id for node in nodes},
-        "uid": json.loads(body)["metadata"]["uid"],
+        "uid": namespaces["kube-system"]["uid"],
+        "namespaces": {name: _owner(metadata) for name, metadata in namespaces.items() if _owner(metadata)["annotations"]},
         "files": hash_of_files(asked["files"]),
     }
+
+
+def _owner(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """What Helm goes by, and what keeps the namespace."""
+    annotations = metadata.get("annotations") or {}
+    kept = {key: value for key, value in annotations.items() if "helm.sh/" in key}
+    return {"labels": metadata.get("labels") or {}, "annotations": kept}
 
 
 def look_at_images(asked: Questions, docker: Docker) -> Any:

@@ -135,6 +135,10 @@ facts:
   description: O(facts) of the record, when any role is settled.
   returned: always
   type: dict
+namespaces:
+  description: Labels and Helm's annotations of the namespaces that hold releases, by name, when the cluster is settled.
+  returned: always
+  type: dict
 unsettled:
   description: The parts of the platform that differ from the record, or could not be seen.
   returned: always
@@ -179,11 +183,12 @@ def read_record(path: str) -> dict[str, Any]:
 def compare(params: dict[str, Any], docker: Docker) -> dict[str, Any]:
     record = read_record(params["record_file"])
     if record.get("inputs") != params["inputs"]:
-        return {"roles": [], "facts": {}, "unsettled": ["inputs"]}
+        return {"roles": [], "facts": {}, "namespaces": {}, "unsettled": ["inputs"]}
     now = look(record["questions"], docker)
     roles = settled(record["seen"], now)
     differs = [part for part in LOOKS if now[part] is None or now[part] != record["seen"].get(part)]
-    return {"roles": roles, "facts": record["facts"] if roles else {}, "unsettled": differs}
+    namespaces = now["cluster"]["namespaces"] if "cluster" in roles else {}
+    return {"roles": roles, "facts": record["facts"] if roles else {}, "namespaces": namespaces, "unsettled": differs}
 
 
 def keep(module: AnsibleModule, docker: Docker) -> dict[str, Any]:
@@ -195,7 +200,7 @@ def keep(module: AnsibleModule, docker: Docker) -> dict[str, Any]:
             write_atomically(params["record_file"], json.dumps(record, indent=1, sort_keys=True))
         except OSError as error:
             module.fail_json(msg=f"record_file {params['record_file']} cannot be written: {error.strerror}.")
-    return {"roles": settled(seen, seen), "facts": {}, "unsettled": [part for part in LOOKS if seen[part] is None]}
+    return {"roles": settled(seen, seen), "facts": {}, "namespaces": {}, "unsettled": [part for part in LOOKS if seen[part] is None]}
 
 
 def main() -> None:

@@ -31,16 +31,18 @@ class FakeApi:
     """The parts of a cluster's API that are asked."""
 
     def __init__(self) -> None:
-        self.uid, self.status = "uid-1", 200
+        self.status = 200
+        self.kube_system = {"name": "kube-system", "uid": "uid-1"}
+        self.owned = {"name": "luckyplans", "uid": "uid-7", "labels": {"by": "Helm"}, "annotations": {"meta.helm.sh/release-name": "luckyplans", "at": "10:00"}}
+        self.namespaces = [self.kube_system, self.owned]
         self.releases = [("traefik", "traefik", 1, "deployed"), ("luckyplans", "luckyplans", 1, "superseded"), ("luckyplans", "luckyplans", 2, "deployed")]
 
-    def get(self, path: str) -> tuple[int, str]:
-        assert path == "/api/v1/namespaces/kube-system"
-        return self.status, json.dumps({"metadata": {"uid": self.uid}})
-
     def send(self, method: str, path: str, accept: str) -> tuple[int, str]:
-        assert (method, path) == ("GET", "/api/v1/secrets?labelSelector=owner%3Dhelm")
+        assert method == "GET"
         assert "as=PartialObjectMetadataList" in accept, "the Secrets themselves hold what was deployed"
+        if path == "/api/v1/namespaces":
+            return self.status, json.dumps({"items": [{"metadata": metadata} for metadata in self.namespaces]})
+        assert path == "/api/v1/secrets?labelSelector=owner%3Dhelm"
         items = [
             {"metadata": {"namespace": namespace, "labels": {"name": name, "version": str(version), "status": status}}}
             for namespace, name, version, status in self.releases
@@ -138,6 +140,7 @@ def test_what_was_kept_is_settled(platform: Platform, kept: dict[str, Any], look
     result = look()
     assert (result["roles"], result["unsettled"]) == (ALL, [])
     assert result["facts"] == {"release": {"revision": 2}}
+    assert result["namespaces"] == {"luckyplans": {"labels": {"by": "Helm"}, "annotations": {"meta.helm.sh/release-name": "luckyplans"}}}
     assert stat.S_IMODE((platform.folder / "settled.json").stat().st_mode) == 0o600
 
 
@@ -179,7 +182,15 @@ def another_node(platform: Platform) -> None:
 
 
 def other_cluster(platform: Platform) -> None:
-    platform.api.uid = "uid-2"
+    platform.api.kube_system["uid"] = "uid-2"
+
+
+def namespace_given_away(platform: Platform) -> None:
+    platform.api.owned["annotations"] = {"meta.helm.sh/release-name": "another"}
+
+
+def namespace_of_somebody_else(platform: Platform) -> None:
+    platform.api.namespaces.append({"name": "theirs", "uid": "uid-8"})
 
 
 def api_refuses(platform: Platform) -> None:
@@ -253,6 +264,8 @@ def chart_edited(platform: Platform) -> None:
         (node_stopped, ["cluster", "images"], ["toolchain"]),
         (another_node, ["cluster", "images"], ["toolchain"]),
         (other_cluster, ["cluster"], ["toolchain"]),
+        (namespace_given_away, ["cluster"], ["toolchain"]),
+        (namespace_of_somebody_else, [], ALL),
         (api_refuses, ["cluster", "releases"], ["toolchain"]),
         (boot_script_edited, ["cluster"], ["toolchain"]),
         (boot_script_gone, ["cluster"], ["toolchain"]),
