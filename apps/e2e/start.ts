@@ -5,7 +5,10 @@ import { freePort, type Service, startCore, startGateway, startWeb } from "./ser
 
 /* The whole application on one port of this machine, without a cluster; see apps/README.md. */
 
-const port = Number(process.env.PORT ?? 3000);
+const port = Number(process.env.PORT ?? 8080);
+
+// The page of "next dev" may ask too.
+const DEVELOPMENT = { NODE_ENV: "development", CORS_ORIGIN: "http://localhost:3000" };
 
 async function main(): Promise<void> {
   console.log("Building the three services.");
@@ -16,7 +19,7 @@ async function main(): Promise<void> {
     console.error(`redis-server does not start: ${error.message}. Install it, such as with "apt-get install redis-server".`);
     process.exit(1);
   });
-  const [core, gateway, web] = await Promise.all([startCore(redisPort), startGateway(redisPort, { NODE_ENV: "development" }), startWeb()]);
+  const [core, gateway, web] = await Promise.all([startCore(redisPort), startGateway(redisPort, DEVELOPMENT), startWeb()]);
 
   // What the Ingress does on a cluster.
   const server = createServer((incoming, outgoing) => {

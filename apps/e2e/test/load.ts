@@ -43,7 +43,7 @@ export class Load {
   private readonly agent = new Agent({ keepAlive: true, maxSockets: 10 });
   private readonly workers: Promise<void>[];
 
-  constructor(ask: (agent: Agent) => Promise<Answer>, wanted: (answer: Answer) => boolean, workers = 10) {
+  constructor(ask: (agent: Agent) => Promise<Answer>, wanted: (answer: Answer) => boolean, workers = 4) {
     this.workers = Array.from({ length: workers }, async () => {
       while (this.going) {
         try {
