@@ -17,6 +17,7 @@ import binascii
 import errno
 import fcntl
 import hashlib
+import importlib.util
 import json
 import os
 import re
@@ -31,14 +32,8 @@ from typing import IO, Any
 
 from ansible_collections.luckyplans.platform.plugins.module_utils._oci import CHUNK, NAME, Blob, SavedImage
 
-try:
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
-
-    HAS_CRYPTOGRAPHY = True
-except ImportError:
-    HAS_CRYPTOGRAPHY = False
+# slow to import, and few runs look at a signature
+HAS_CRYPTOGRAPHY = importlib.util.find_spec("cryptography") is not None
 
 FORMAT = 1
 MANIFEST, SIGNATURE = "manifest.json", "manifest.json.sig"
@@ -441,6 +436,9 @@ def _pem(path: str, variable: str) -> bytes:
 
 def sign(text: str, key_file: str) -> str:
     """The signature of a manifest, as the text of a file."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
     try:
         key = load_pem_private_key(_pem(key_file, "private_key"), None)
     except (ValueError, TypeError) as error:
@@ -452,6 +450,10 @@ def sign(text: str, key_file: str) -> str:
 
 def check_signature(path: str, text: str, key_file: str) -> None:
     """Refuses a bundle whose manifest was not signed by the holder of the key."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
     try:
         key = load_pem_public_key(_pem(key_file, "public_key"))
     except ValueError as error:
@@ -567,13 +569,18 @@ def surplus(path: str, manifest: Manifest) -> list[str]:
     return sorted(set(found) - named)
 
 
-def lacking(path: str, manifest: Manifest) -> list[str]:
+def lacking(path: str, manifest: Manifest, checksums: bool) -> list[str]:
     """Blobs of a manifest that a directory has not, or not whole."""
-    verdict = []
-    for digest, size in sorted(manifest.blobs.items()):
-        if check_blob(path, digest, size):
-            verdict.append(digest)
-    return verdict
+
+    def lacks(digest: str) -> bool:
+        if checksums:
+            return bool(check_blob(path, digest, manifest.blobs[digest]))
+        try:
+            return os.stat(os.path.join(path, BLOBS, digest)).st_size != manifest.blobs[digest]
+        except FileNotFoundError:
+            return True
+
+    return [digest for digest in sorted(manifest.blobs) if lacks(digest)]
 
 
 def sentence(path: str, verdict: Verdict) -> str:

@@ -29,8 +29,9 @@ options:
       - V(present) makes it of O(files) and O(images).
       - V(verified) compares every file with the manifest, and fails with the list of those that are missing, altered or surplus.
       - V(pruned) removes the files that the manifest does not name.
+      - V(lacking) tells which files of the bundle of O(manifest) are not in O(path) yet, and changes nothing.
     type: str
-    choices: [present, verified, pruned]
+    choices: [present, verified, pruned, lacking]
     default: present
   arch:
     description: The architecture of what is added.
@@ -83,7 +84,7 @@ options:
         type: str
         default: ""
       values:
-        description: The values with which a chart is rendered, to see that every image that it names is in O(images).
+        description: The values with which a chart is rendered with O(helm). Every image that it names is added, or it is an error.
         type: dict
         default: {}
   images:
@@ -110,10 +111,25 @@ options:
   public_key:
     description: PEM file of the key that the manifest has to be signed with. Given with O(state=verified), a bundle without its signature is refused.
     type: path
+  manifest:
+    description: With O(state=lacking), the text of the manifest of the bundle that is to be sent here.
+    type: str
+  signed:
+    description: With O(state=lacking), whether that bundle has a signature.
+    type: bool
+    default: false
+  checksums:
+    description: With O(state=lacking), whether to compare checksums too, and not sizes alone.
+    type: bool
+    default: false
   archive:
     description:
       - A file for transport that is to hold the whole bundle; its name ends with C(.tar.zst) (which needs the program zstd) or C(.tar).
     type: path
+  pull:
+    description: Whether images that Docker does not have may be pulled from their registries.
+    type: bool
+    default: false
   docker:
     description: The docker command line.
     type: str
@@ -183,6 +199,11 @@ written:
   description: Bytes that were written into blobs.
   returned: success
   type: int
+lacking:
+  description: Files that are to be sent, in this order.
+  returned: with O(state=lacking)
+  type: list
+  elements: str
 missing:
   description: Files that the manifest names and that are not there.
   returned: with O(state=verified)
@@ -298,6 +319,8 @@ class Maker:
         self.old = self._old()
         self.new = Manifest("", params["version"], digest)
         self.saved: dict[tuple[str, str, str, str], SavedImage] = {}
+        self.named: dict[str, str] = {}
+        """Images that charts name, and which chart."""
         if self.old and self.old.lock == digest:
             self._keep_others(self.old)
         self.new.settings[self.arch] = {"made_from": params["made_from"], **params["settings"]}
@@ -336,7 +359,7 @@ class Maker:
 
     def run(self) -> dict[str, Any]:
         for given in self.params["files"]:
-            self._check_chart(given)
+            self._look_into(given)
         for given in self.params["files"]:
             self._add_files(given)
         self._add_images()
@@ -344,18 +367,11 @@ class Maker:
         self.new.index = hashlib.sha256(index.encode()).hexdigest()
         return self._finish(index)
 
-    def _check_chart(self, given: Mapping[str, Any]) -> None:
+    def _look_into(self, given: Mapping[str, Any]) -> None:
         """Every image that a chart names has to be in the bundle: without a network nobody could get it."""
-        if given["kind"] != "chart" or not self.params["helm"]:
-            return
-        held = {full_name(image["name"]) for image in self.params["images"]}
-        text = render(self.params["helm"], given["path"], given["values"], 120, given["name"])
-        for image in named_images(text):
-            if full_name(image) not in held:
-                raise BundleError(
-                    f"The chart {given['name']} names the image {image}, which would not be in the bundle; "
-                    "add it to bundle_images, or give the chart values that name another one."
-                )
+        if given["kind"] == "chart" and self.params["helm"]:
+            text = render(self.params["helm"], given["path"], given["values"], 120, given["name"])
+            self.named.update(dict.fromkeys(named_images(text), given["name"]))
 
     def _add_files(self, given: Mapping[str, Any]) -> None:
         kind, path = given["kind"], given["path"]
@@ -389,16 +405,22 @@ class Maker:
                 self.new.blobs[digest] = self.store.size(digest)
 
     def _add_images(self) -> None:
-        wanted = {full_name(image["name"]): image for image in self.params["images"]}
-        records = self.docker.images([image["name"] for image in wanted.values()])
+        named = [{"name": name, "use": "addon"} for name in self.named]
+        wanted = {full_name(image["name"]): image for image in [*named, *self.params["images"]]}
+        records = self._records([image["name"] for image in wanted.values()])
         before = {item.name: item for item in (self.old.of("image", self.arch) if self.old else [])}
         due = []
         for name, image in wanted.items():
             if "@" in name:
                 raise BundleError(f"The image {image['name']} is named by digest, which Docker keeps only for what it pulled; name it by tag.")
             record = records.get(image["name"])
+            if record is None and self.check and self.params["pull"]:
+                self.new.artifacts.append(self._artifact(image, None))
+                continue
             if record is None:
-                raise BundleError(f"Docker has no image {image['name']}, which the {image['use']} needs; build or pull it, and run again.")
+                chart = next((chart for other, chart in self.named.items() if full_name(other) == name), "")
+                why = f"which the chart {chart} names" if chart else f"which the bundle is to hold ({image['use']})"
+                raise BundleError(f"Docker has no image {image['name']}, {why}; build or pull it, or name another one, and run again.")
             if record["Architecture"] != self.arch:
                 raise BundleError(f"The image {image['name']} is for {record['Architecture']}, and the bundle is made for {self.arch}; get it for {self.arch}.")
             kept = before.get(name)
@@ -413,6 +435,17 @@ class Maker:
             self.new.artifacts += [self._artifact(image, None) for image, _source in due]
         elif due:
             self._save(due)
+
+    def _records(self, names: list[str]) -> dict[str, dict[str, Any]]:
+        """Docker's records of images; where they may be pulled, of those too that it did not have."""
+        records = self.docker.images(names)
+        for name in names if self.params["pull"] and not self.check else []:
+            if name not in records:
+                report(f"bundle: pulling {name}")
+                done = self.docker.call(self.docker.argv("pull", "--quiet", f"--platform=linux/{self.arch}", name), timeout=self.params["timeout"])
+                if done.rc:
+                    raise DockerError(f"Docker cannot pull {name}: {done.reason()}; mend that or name another image, and run again.")
+        return self.docker.images(names) if self.params["pull"] else records
 
     def _save(self, due: list[tuple[dict[str, str], Any]]) -> None:
         """Reads the images from Docker once, and keeps of them what is not there yet."""
@@ -584,6 +617,15 @@ def pruned(module: AnsibleModule) -> dict[str, Any]:
     }
 
 
+def lacking(module: AnsibleModule) -> dict[str, Any]:
+    path, text = module.params["path"], module.params["manifest"]
+    manifest = _bundle.parse(text, f"{_bundle.MANIFEST} of the bundle to be sent")
+    names = [f"{_bundle.BLOBS}/{digest}" for digest in _bundle.lacking(path, manifest, module.params["checksums"])]
+    if names or not Store(path).holds(_bundle.MANIFEST, text):
+        names += [_bundle.LAYOUT, _bundle.INDEX, *([_bundle.SIGNATURE] if module.params["signed"] else []), _bundle.MANIFEST]
+    return {**about(manifest), "lacking": names}
+
+
 def about(manifest: Manifest) -> dict[str, Any]:
     return {
         "changed": False,
@@ -611,7 +653,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "required": True},
-            "state": {"type": "str", "choices": ["present", "verified", "pruned"], "default": "present"},
+            "state": {"type": "str", "choices": ["present", "verified", "pruned", "lacking"], "default": "present"},
             "arch": {"type": "str", "choices": ["amd64", "arm64"]},
             "lock_file": {"type": "path"},
             "made_from": {"type": "str", "choices": ["upstream", "packages"], "default": "upstream"},
@@ -622,11 +664,15 @@ def main() -> None:
             "helm": {"type": "path"},
             "private_key": {"type": "path", "no_log": False},
             "public_key": {"type": "path", "no_log": False},
+            "manifest": {"type": "str"},
+            "signed": {"type": "bool", "default": False},
+            "checksums": {"type": "bool", "default": False},
             "archive": {"type": "path"},
+            "pull": {"type": "bool", "default": False},
             "docker": {"type": "str", "default": "docker"},
             "timeout": {"type": "int", "default": 1800},
         },
-        required_if=[("state", "present", ["arch", "lock_file"])],
+        required_if=[("state", "present", ["arch", "lock_file"]), ("state", "lacking", ["manifest"])],
         supports_check_mode=True,
     )
     if not HAS_YAML:
@@ -634,9 +680,8 @@ def main() -> None:
     if (module.params["private_key"] or module.params["public_key"]) and not _bundle.HAS_CRYPTOGRAPHY:
         module.fail_json(msg=missing_required_lib("cryptography"))
     try:
-        if module.params["state"] == "present":
-            module.exit_json(**present(module))
-        module.exit_json(**(verified if module.params["state"] == "verified" else pruned)(module))
+        states = {"present": present, "verified": verified, "pruned": pruned, "lacking": lacking}
+        module.exit_json(**states[module.params["state"]](module))
     except (ArchiveError, ImageNameError, RenderError) as error:
         module.fail_json(msg=f"{str(error)[:1].upper()}{str(error)[1:]}.")
     except (BundleError, DockerError) as error:

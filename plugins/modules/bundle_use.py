@@ -48,6 +48,11 @@ options:
     type: list
     elements: str
     default: []
+  optional:
+    description: Images that Docker gets as well, where the bundle has them.
+    type: list
+    elements: str
+    default: []
   uses:
     description: Docker has to have all images of the bundle that are for one of these, too.
     type: list
@@ -276,7 +281,7 @@ def place(path: str, item: Artifact, target: str) -> None:
 
 
 def place_packages(path: str, items: list[Artifact], target: str) -> None:
-    """A folder that apt reads as a repository."""
+    """A folder that apt reads as a repository. Its content was compared with the manifest, so apt need not look for a signature."""
     parent = os.path.dirname(target)
     with _bundle.explained(target):
         os.makedirs(parent, exist_ok=True)
@@ -292,6 +297,9 @@ def place_packages(path: str, items: list[Artifact], target: str) -> None:
                 entries.append(f"{done.stdout.strip()}\nFilename: ./{item.name}\nSize: {item.size}\nSHA256: {item.sha256}\n")
             with open(os.path.join(work, "Packages"), "w", encoding="utf-8") as out:
                 out.write("\n".join(entries))
+            with open(os.path.join(work, "sources.list"), "w", encoding="utf-8") as out:
+                out.write(f"deb [trusted=yes] file:{target} ./\n")
+            os.makedirs(os.path.join(work, "lists", "partial"))
             os.chmod(work, 0o755)
             os.rename(work, target)
         finally:
@@ -316,7 +324,8 @@ def use(params: Mapping[str, Any], check: bool) -> dict[str, Any]:
 
     held = manifest.of("image", arch)
     wanted = [manifest.find("image", full_name(name), arch, path) for name in params["images"]]
-    wanted += [item for item in held if item.use in params["uses"] and item not in wanted]
+    optional = {full_name(name) for name in params["optional"]}
+    wanted += [item for item in held if (item.use in params["uses"] or item.name in optional) and item not in wanted]
     loader = Loader(path, Docker(params["docker"]), params["timeout"])
     images = loader.missing(wanted) if wanted else []
 
@@ -371,6 +380,7 @@ def main() -> None:
             "tools": {"type": "list", "elements": "str", "default": []},
             "charts": {"type": "list", "elements": "str", "default": []},
             "images": {"type": "list", "elements": "str", "default": []},
+            "optional": {"type": "list", "elements": "str", "default": []},
             "uses": {"type": "list", "elements": "str", "choices": ["node", "addon", "base", "other", "application"], "default": []},
             "release": {"type": "str", "default": ""},
             "docker": {"type": "str", "default": "docker"},

@@ -246,8 +246,7 @@ def test_interrupted_it_is_no_bundle_and_goes_on(case: Case) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"images": [{"name": "redis:9", "use": "other"}], "helm": None}, "Docker has no image redis:9, which the other needs; build or pull it"),
-        ({"images": []}, "The chart traefik names the image redis:7-alpine, which would not be in the bundle"),
+        ({"images": [{"name": "redis:9", "use": "other"}], "helm": None}, "Docker has no image redis:9, which the bundle is to hold (other); build or pull it"),
         ({"images": [{"name": "redis@sha256:" + "0a" * 32, "use": "other"}], "helm": None}, "is named by digest"),
         ({"arch": "arm64"}, "is for amd64, and the bundle is made for arm64"),
         ({"files": [{"kind": "tool", "name": "k3d", "path": "/nowhere/k3d"}]}, "/nowhere/k3d is not there; run the roles before"),
@@ -267,7 +266,12 @@ def test_what_cannot_be_made_is_told_and_leaves_no_bundle(case: Case, options: d
 
 def test_an_image_that_an_argument_names_has_to_be_there_too(case: Case) -> None:
     case.put("chart/solver", "quay.io/solver:1")
-    assert "names the image quay.io/solver:1" in case.make()["msg"]
+    assert "Docker has no image quay.io/solver:1, which the chart traefik names; build or pull it" in case.make()["msg"]
+    pulled = case.make(pull=True)
+    assert "Docker cannot pull quay.io/solver:1" in pulled["msg"]
+    case.maker.image("quay.io/solver:1", [b"solver"])
+    uses = {item["name"]: item["use"] for item in case.make(images=[])["artifacts"] if item["kind"] == "image"}
+    assert uses == {"docker.io/library/redis:7-alpine": "addon", "quay.io/solver:1": "addon"}
 
 
 def test_a_bundle_of_a_later_version_is_left_alone(case: Case) -> None:
@@ -303,6 +307,31 @@ def test_one_file_is_written_for_transport(case: Case, name: str) -> None:
     with tarfile.open(target) as archive:
         archive.extractall(case.path.parent, filter="data")
     assert case.files() == before
+
+
+def test_what_another_directory_lacks_is_told_in_the_order_to_send_it(case: Case) -> None:
+    case.make()
+    text = (case.path / "manifest.json").read_text()
+    here, there = case.path, case.folder / "there"
+
+    def lacking(**options: Any) -> list[str]:
+        case.path = there
+        try:
+            return case.state("lacking", manifest=text, **options)["lacking"]
+        finally:
+            case.path = here
+
+    names = lacking(signed=True)
+    assert names[-4:] == ["oci-layout", "index.json", "manifest.json.sig", "manifest.json"]
+    assert set(lacking()) == set(case.files())
+    for name in lacking():
+        (there / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(here / name, there / name)
+    assert lacking() == lacking(checksums=True) == []
+    blob = there / "blobs/sha256" / case.blob("tool").name
+    blob.write_text("THE TOOL")
+    assert lacking() == []
+    assert lacking(checksums=True) == [f"blobs/sha256/{blob.name}", "oci-layout", "index.json", "manifest.json"]
 
 
 # --- Using ---
