@@ -301,7 +301,7 @@ def collection_about(path: str) -> tuple[str, str]:
     try:
         with open(os.path.join(path, "MANIFEST.json"), encoding="utf-8") as stream:
             info = json.load(stream)["collection_info"]
-        return str(info["version"]), ", ".join(info.get("license") or []) or "in its folder"
+        return str(info["version"]), ", ".join(info.get("license") or []) or f"in its file {info.get('license_file') or 'LICENSE'}"
     except (OSError, ValueError, KeyError) as error:
         raise BundleError(f"collection {path} has no readable MANIFEST.json ({error!r}); run scripts/bootstrap first.") from error
 
