@@ -232,7 +232,7 @@ import time
 import traceback
 import zipfile
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -539,19 +539,16 @@ def archive(params: Mapping[str, Any], manifest: Manifest, check: bool) -> list[
     if target.endswith(".zst") and not zstd:
         raise BundleError(f"archive {target} needs the program zstd; install the package zstd, or let the name end with .tar.")
     # What it was made of stands beside it: to look into it would mean to unpack it.
-    stamp, mark = f"{target}.sha256", hashlib.sha256(manifest.text().encode()).hexdigest()
-    try:
-        with open(stamp, encoding="ascii") as stream:
-            if os.path.exists(target) and stream.read().split()[1:] == ["manifest", mark]:
-                return []
-    except OSError:
-        pass
+    stamp, mark = f"{target}.sha256", f"# of the manifest {hashlib.sha256(manifest.text().encode()).hexdigest()}\n"
+    with suppress(OSError), open(stamp, encoding="utf-8") as stream:
+        if os.path.exists(target) and stream.readline() == mark:
+            return []
     if not check:
         report(f"bundle: writing {target}")
         with _bundle.explained(target):
             digest = write_archive(path, target, manifest, [str(zstd), "--quiet", "-T0", "-3"] if target.endswith(".zst") else ["cat"])
-            with open(f"{stamp}.new", "w", encoding="ascii") as stream:
-                stream.write(f"{digest} manifest {mark}\n")
+            with open(f"{stamp}.new", "w", encoding="utf-8") as stream:
+                stream.write(f"{mark}{digest}  {os.path.basename(target)}\n")
             os.replace(f"{stamp}.new", stamp)
     return [f"write {target}"]
 

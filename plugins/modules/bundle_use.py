@@ -64,6 +64,10 @@ options:
       - The release of the distribution, such as V(trixie), for which a folder with Debian packages and their index is wanted.
     type: str
     default: ""
+  wheels:
+    description: Whether a folder with the Python packages of the bundle is wanted, for C(pip install --no-index --find-links).
+    type: bool
+    default: false
   docker:
     description: The docker command line.
     type: str
@@ -124,6 +128,10 @@ packages:
   description: The folder of the packages for O(release); empty where the bundle has none.
   returned: success
   type: str
+wheels:
+  description: The folder of the Python packages; empty without O(wheels).
+  returned: success
+  type: str
 images:
   description: The images of the bundle for this architecture, by their complete names, and what each is for.
   returned: success
@@ -142,8 +150,8 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
@@ -258,52 +266,60 @@ class Loader:
         report(f"bundle: {writer.bytes >> 20} MiB handed to Docker")
 
 
-def place(path: str, item: Artifact, target: str) -> None:
-    """A tool or a chart, whole or not at all."""
+@contextmanager
+def appearing(target: str) -> Iterator[str]:
+    """A directory that has its name when all of it is there, or never."""
     parent = os.path.dirname(target)
     with _bundle.explained(target):
         os.makedirs(parent, exist_ok=True)
         work = tempfile.mkdtemp(prefix=".new-", dir=parent)
         try:
-            blob = os.path.join(path, _bundle.BLOBS, item.sha256)
-            with open(blob, "rb") as stream:
-                if item.kind == "chart":
-                    _bundle.unpack(stream, work, blob)
-                else:
-                    file = os.path.join(work, item.name)
-                    with open(file, "wb") as out:
-                        shutil.copyfileobj(stream, out, _bundle.CHUNK)
-                    os.chmod(file, 0o755)
+            yield work
             os.chmod(work, 0o755)
             os.rename(work, target)
         finally:
             shutil.rmtree(work, ignore_errors=True)
+
+
+def place(path: str, item: Artifact, target: str) -> None:
+    """A tool or a chart."""
+    blob = os.path.join(path, _bundle.BLOBS, item.sha256)
+    with appearing(target) as work:
+        if item.kind == "chart":
+            with open(blob, "rb") as stream:
+                _bundle.unpack(stream, work, blob)
+        else:
+            file = os.path.join(work, item.name)
+            shutil.copyfile(blob, file)
+            os.chmod(file, 0o755)
+
+
+def place_files(path: str, items: list[Artifact], work: str) -> None:
+    for item in items:
+        shutil.copyfile(os.path.join(path, _bundle.BLOBS, item.sha256), os.path.join(work, item.name))
 
 
 def place_packages(path: str, items: list[Artifact], target: str) -> None:
     """A folder that apt reads as a repository. Its content was compared with the manifest, so apt need not look for a signature."""
-    parent = os.path.dirname(target)
-    with _bundle.explained(target):
-        os.makedirs(parent, exist_ok=True)
-        work = tempfile.mkdtemp(prefix=".new-", dir=parent)
-        try:
-            entries = []
-            for item in items:
-                file = os.path.join(work, item.name)
-                shutil.copyfile(os.path.join(path, _bundle.BLOBS, item.sha256), file)
-                done = subprocess.run(["dpkg-deb", "--field", file], capture_output=True, encoding="utf-8", timeout=60, check=False)
-                if done.returncode:
-                    raise BundleError(f"{item.name} of the bundle {path} is no Debian package ({done.stderr.strip()}); make the bundle again.")
-                entries.append(f"{done.stdout.strip()}\nFilename: ./{item.name}\nSize: {item.size}\nSHA256: {item.sha256}\n")
-            with open(os.path.join(work, "Packages"), "w", encoding="utf-8") as out:
-                out.write("\n".join(entries))
-            with open(os.path.join(work, "sources.list"), "w", encoding="utf-8") as out:
-                out.write(f"deb [trusted=yes] file:{target} ./\n")
-            os.makedirs(os.path.join(work, "lists", "partial"))
-            os.chmod(work, 0o755)
-            os.rename(work, target)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
+    with appearing(target) as work:
+        place_files(path, items, work)
+        entries = []
+        for item in items:
+            argv = ["dpkg-deb", "--field", os.path.join(work, item.name)]
+            done = subprocess.run(argv, capture_output=True, encoding="utf-8", timeout=60, check=False)
+            if done.returncode:
+                raise BundleError(f"{item.name} of the bundle {path} is no Debian package ({done.stderr.strip()}); make the bundle again.")
+            entries.append(f"{done.stdout.strip()}\nFilename: ./{item.name}\nSize: {item.size}\nSHA256: {item.sha256}\n")
+        for name, text in (("Packages", "\n".join(entries)), ("sources.list", f"deb [trusted=yes] file:{target} ./\n")):
+            with open(os.path.join(work, name), "w", encoding="utf-8") as out:
+                out.write(text)
+        os.makedirs(os.path.join(work, "lists", "partial"))
+
+
+def folder_of(dest: str, name: str, items: list[Artifact]) -> str:
+    """Where several files are placed together; another set of them has another place."""
+    mark = hashlib.sha256("".join(item.sha256 for item in items).encode()).hexdigest()
+    return os.path.join(dest, f"{name}-{mark[:12]}") if items else ""
 
 
 def use(params: Mapping[str, Any], check: bool) -> dict[str, Any]:
@@ -319,8 +335,9 @@ def use(params: Mapping[str, Any], check: bool) -> dict[str, Any]:
     }
     folders = {item: os.path.join(params["dest"], f"{item.name}-{item.sha256[:12]}") for kind in placed.values() for item in kind.values()}
     packages = [item for item in manifest.of("package", arch) if item.use == params["release"]]
-    mark = hashlib.sha256("".join(item.sha256 for item in packages).encode()).hexdigest()
-    repository = os.path.join(params["dest"], f"packages-{params['release']}-{mark[:12]}") if packages else ""
+    repository = folder_of(params["dest"], f"packages-{params['release']}", packages)
+    python = manifest.of("wheel", arch) if params["wheels"] else []
+    wheels = folder_of(params["dest"], "wheels", python)
 
     held = manifest.of("image", arch)
     wanted = [manifest.find("image", full_name(name), arch, path) for name in params["images"]]
@@ -331,7 +348,8 @@ def use(params: Mapping[str, Any], check: bool) -> dict[str, Any]:
 
     due = [item for item, folder in folders.items() if not os.path.isdir(folder)]
     due_packages = [] if not repository or os.path.isdir(repository) else packages
-    check_blobs(path, manifest, [*due, *due_packages, *images])
+    due_wheels = [] if not wheels or os.path.isdir(wheels) else python
+    refuse_damaged(path, manifest, {item.sha256 for item in [*due, *due_packages, *due_wheels, *images]})
     # only now that they are whole they can be asked what they name
     layers = {digest for item in images for digest in loader.digests(item)}
     refuse_damaged(path, manifest, layers)
@@ -341,9 +359,13 @@ def use(params: Mapping[str, Any], check: bool) -> dict[str, Any]:
             place(path, item, folders[item])
         if due_packages:
             place_packages(path, packages, repository)
+        if due_wheels:
+            with appearing(wheels) as work:
+                place_files(path, python, work)
         if images:
             loader.load(images)
     actions = [f"place {item.title}" for item in due] + ([f"place packages for {params['release']}"] if due_packages else [])
+    actions += ["place wheels"] if due_wheels else []
     actions += [f"load {item.name}" for item in images]
     return {
         "changed": bool(actions),
@@ -352,13 +374,10 @@ def use(params: Mapping[str, Any], check: bool) -> dict[str, Any]:
         "tools": {name: os.path.join(folders[item], name) for name, item in placed["tool"].items()},
         "charts": {name: folders[item] for name, item in placed["chart"].items()},
         "packages": repository,
+        "wheels": wheels,
         "images": {item.name: item.use for item in held},
         "loaded": [item.name for item in images],
     }
-
-
-def check_blobs(path: str, manifest: _bundle.Manifest, items: list[Artifact]) -> None:
-    refuse_damaged(path, manifest, {item.sha256 for item in items})
 
 
 def refuse_damaged(path: str, manifest: _bundle.Manifest, digests: set[str]) -> None:
@@ -383,6 +402,7 @@ def main() -> None:
             "optional": {"type": "list", "elements": "str", "default": []},
             "uses": {"type": "list", "elements": "str", "choices": ["node", "addon", "base", "other", "application"], "default": []},
             "release": {"type": "str", "default": ""},
+            "wheels": {"type": "bool", "default": False},
             "docker": {"type": "str", "default": "docker"},
             "timeout": {"type": "int", "default": 1800},
         },
