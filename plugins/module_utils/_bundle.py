@@ -333,7 +333,7 @@ class Store:
         try:
             with open(os.path.join(self.path, name), "rb") as stream:
                 return stream.read() == text.encode()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
 
     def sync(self) -> None:
@@ -577,7 +577,7 @@ def lacking(path: str, manifest: Manifest, checksums: bool) -> list[str]:
             return bool(check_blob(path, digest, manifest.blobs[digest]))
         try:
             return os.stat(os.path.join(path, BLOBS, digest)).st_size != manifest.blobs[digest]
-        except FileNotFoundError:
+        except OSError:
             return True
 
     return [digest for digest in sorted(manifest.blobs) if lacks(digest)]

@@ -29,9 +29,8 @@ options:
       - V(present) makes it of O(files) and O(images).
       - V(verified) compares every file with the manifest, and fails with the list of those that are missing, altered or surplus.
       - V(pruned) removes the files that the manifest does not name.
-      - V(lacking) tells which files of the bundle of O(manifest) are not in O(path) yet, and changes nothing.
     type: str
-    choices: [present, verified, pruned, lacking]
+    choices: [present, verified, pruned]
     default: present
   arch:
     description: The architecture of what is added.
@@ -111,17 +110,6 @@ options:
   public_key:
     description: PEM file of the key that the manifest has to be signed with. Given with O(state=verified), a bundle without its signature is refused.
     type: path
-  manifest:
-    description: With O(state=lacking), the text of the manifest of the bundle that is to be sent here.
-    type: str
-  signed:
-    description: With O(state=lacking), whether that bundle has a signature.
-    type: bool
-    default: false
-  checksums:
-    description: With O(state=lacking), whether to compare checksums too, and not sizes alone.
-    type: bool
-    default: false
   archive:
     description:
       - A file for transport that is to hold the whole bundle; its name ends with C(.tar.zst) (which needs the program zstd) or C(.tar).
@@ -199,11 +187,6 @@ written:
   description: Bytes that were written into blobs.
   returned: success
   type: int
-lacking:
-  description: Files that are to be sent, in this order.
-  returned: with O(state=lacking)
-  type: list
-  elements: str
 missing:
   description: Files that the manifest names and that are not there.
   returned: with O(state=verified)
@@ -614,15 +597,6 @@ def pruned(module: AnsibleModule) -> dict[str, Any]:
     }
 
 
-def lacking(module: AnsibleModule) -> dict[str, Any]:
-    path, text = module.params["path"], module.params["manifest"]
-    manifest = _bundle.parse(text, f"{_bundle.MANIFEST} of the bundle to be sent")
-    names = [f"{_bundle.BLOBS}/{digest}" for digest in _bundle.lacking(path, manifest, module.params["checksums"])]
-    if names or not Store(path).holds(_bundle.MANIFEST, text):
-        names += [_bundle.LAYOUT, _bundle.INDEX, *([_bundle.SIGNATURE] if module.params["signed"] else []), _bundle.MANIFEST]
-    return {**about(manifest), "lacking": names}
-
-
 def about(manifest: Manifest) -> dict[str, Any]:
     return {
         "changed": False,
@@ -650,7 +624,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "required": True},
-            "state": {"type": "str", "choices": ["present", "verified", "pruned", "lacking"], "default": "present"},
+            "state": {"type": "str", "choices": ["present", "verified", "pruned"], "default": "present"},
             "arch": {"type": "str", "choices": ["amd64", "arm64"]},
             "lock_file": {"type": "path"},
             "made_from": {"type": "str", "choices": ["upstream", "packages"], "default": "upstream"},
@@ -661,15 +635,12 @@ def main() -> None:
             "helm": {"type": "path"},
             "private_key": {"type": "path", "no_log": False},
             "public_key": {"type": "path", "no_log": False},
-            "manifest": {"type": "str"},
-            "signed": {"type": "bool", "default": False},
-            "checksums": {"type": "bool", "default": False},
             "archive": {"type": "path"},
             "pull": {"type": "bool", "default": False},
             "docker": {"type": "str", "default": "docker"},
             "timeout": {"type": "int", "default": 1800},
         },
-        required_if=[("state", "present", ["arch", "lock_file"]), ("state", "lacking", ["manifest"])],
+        required_if=[("state", "present", ["arch", "lock_file"])],
         supports_check_mode=True,
     )
     if not HAS_YAML:
@@ -677,7 +648,7 @@ def main() -> None:
     if (module.params["private_key"] or module.params["public_key"]) and not _bundle.HAS_CRYPTOGRAPHY:
         module.fail_json(msg=missing_required_lib("cryptography"))
     try:
-        states = {"present": present, "verified": verified, "pruned": pruned, "lacking": lacking}
+        states = {"present": present, "verified": verified, "pruned": pruned}
         module.exit_json(**states[module.params["state"]](module))
     except (ArchiveError, ImageNameError, RenderError) as error:
         module.fail_json(msg=f"{str(error)[:1].upper()}{str(error)[1:]}.")

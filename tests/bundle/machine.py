@@ -94,7 +94,7 @@ def machine(bundle: Path) -> Iterator[Machine]:
     assert started.rc == 0, started.text
     try:
         run("docker", "exec", NAME, "mkdir", "/root/platform")
-        packed = subprocess.Popen(["tar", "--create", "--files-from=-", "--null"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        packed = subprocess.Popen(["tar", "--create", "--null", "--files-from=-"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert packed.stdin
         packed.stdin.write("\0".join(files()).encode())
         packed.stdin.close()

@@ -309,31 +309,6 @@ def test_one_file_is_written_for_transport(case: Case, name: str) -> None:
     assert case.files() == before
 
 
-def test_what_another_directory_lacks_is_told_in_the_order_to_send_it(case: Case) -> None:
-    case.make()
-    text = (case.path / "manifest.json").read_text()
-    here, there = case.path, case.folder / "there"
-
-    def lacking(**options: Any) -> list[str]:
-        case.path = there
-        try:
-            return case.state("lacking", manifest=text, **options)["lacking"]
-        finally:
-            case.path = here
-
-    names = lacking(signed=True)
-    assert names[-4:] == ["oci-layout", "index.json", "manifest.json.sig", "manifest.json"]
-    assert set(lacking()) == set(case.files())
-    for name in lacking():
-        (there / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(here / name, there / name)
-    assert lacking() == lacking(checksums=True) == []
-    blob = there / "blobs/sha256" / case.blob("tool").name
-    blob.write_text("THE TOOL")
-    assert lacking() == []
-    assert lacking(checksums=True) == [f"blobs/sha256/{blob.name}", "oci-layout", "index.json", "manifest.json"]
-
-
 # --- Using ---
 
 
