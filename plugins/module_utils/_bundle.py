@@ -513,7 +513,7 @@ class Verdict:
 def owners(manifest: Manifest, digest: str) -> str:
     """What needs a blob, for a sentence."""
     named = [item.title for item in manifest.artifacts if item.sha256 == digest]
-    return ", ".join(named) or "a layer of an image"
+    return ", ".join(named) or "part of an image"
 
 
 def check_blob(path: str, digest: str, size: int) -> str:
