@@ -21,6 +21,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "lpbundle-machine"
+IMAGE = "lpbundle/machine:test"
 CACHE = Path("~/.luckyplans/cache").expanduser()
 
 
@@ -85,12 +86,11 @@ def base_image() -> str:
 
 @contextmanager
 def machine(bundle: Path) -> Iterator[Machine]:
-    image = f"{NAME}:test"
-    built = run("docker", "build", "--quiet", f"--build-arg=DEBIAN={base_image()}", f"--tag={image}", Path(__file__).parent)
-    assert built.rc == 0, built.text
     sweep()
+    built = run("docker", "build", "--quiet", f"--build-arg=DEBIAN={base_image()}", f"--tag={IMAGE}", Path(__file__).parent)
+    assert built.rc == 0, built.text
     argv = ["docker", "run", "--detach", f"--name={NAME}", "--privileged", "--network=none", "--hostname=machine", "--volume=/var/lib/docker"]
-    started = run(*argv, f"--volume={bundle}:/bundle:ro", image)
+    started = run(*argv, f"--volume={bundle}:/bundle:ro", IMAGE)
     assert started.rc == 0, started.text
     try:
         run("docker", "exec", NAME, "mkdir", "/root/platform")
@@ -106,4 +106,6 @@ def machine(bundle: Path) -> Iterator[Machine]:
 
 
 def sweep() -> None:
+    """Docker's cache keeps what building the image again takes."""
     run("docker", "rm", "--force", "--volumes", NAME)
+    run("docker", "rmi", "--force", IMAGE)

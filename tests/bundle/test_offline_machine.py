@@ -65,7 +65,7 @@ def test_a_second_run_changes_nothing(offline: lib.Machine) -> None:
 
 def test_an_edit_that_cannot_be_built_here_says_so(offline: lib.Machine) -> None:
     """What is built needs packages of npm, which nobody carried here."""
-    edited = offline.run("sh", "-c", "sed -i '1i // edited' apps/service-core/src/main.ts && make local ARGS='-e images_build_timeout=60'")
+    edited = offline.run("sh", "-c", "sed -i '1i // edited' apps/service-core/src/main.ts && make local ARGS='-e images_build_timeout=20'")
     assert edited.rc != 0
     flat = " ".join(edited.text.split())
     assert "The bundle /bundle does not hold luckyplans/service-core:c-" in flat, flat[-3000:]
