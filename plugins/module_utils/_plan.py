@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.luckyplans.platform.plugins.module_utils import _image_ref
@@ -34,6 +33,7 @@ from ansible_collections.luckyplans.platform.plugins.module_utils._dockerfile im
     parse,
     without_frontend,
 )
+from ansible_collections.luckyplans.platform.plugins.module_utils._manifests import pod_images, render
 
 try:
     import yaml
@@ -189,46 +189,6 @@ def mirrored(values: Mapping[str, Any], registry: str) -> tuple[list[dict[str, s
             images.append({"source": source, "image": f"{place}:{tag}"})
             moved[component] = {"image": {"repository": place, "tag": tag, "digest": ""}}
     return images, moved
-
-
-def images_in(node: Any) -> Iterator[str]:
-    """The images of all containers in a manifest, whatever kind of object holds them."""
-    if isinstance(node, dict):
-        for kind in ("initContainers", "containers"):
-            for container in node.get(kind) or []:
-                if isinstance(container, dict) and container.get("image"):
-                    yield container["image"]
-        node = list(node.values())
-    if isinstance(node, list):
-        for item in node:
-            yield from images_in(item)
-
-
-def is_test(document: Any) -> bool:
-    """Whether only `helm test` runs it, as the untagged busybox that `helm create` puts into every new chart."""
-    hooks = look_up(document, "metadata", "annotations", "helm.sh/hook") or ""
-    return any(hook.strip().startswith("test") for hook in hooks.split(","))
-
-
-def pod_images(manifests: str) -> list[str]:
-    """Each image once, sorted, of the text of `helm template`; tests are not deployed."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    documents = [document for document in yaml.load_all(manifests, Loader=loader) if not is_test(document)]
-    return sorted({image for document in documents for image in images_in(document)})
-
-
-def render(helm: str, chart_dir: str, values: Mapping[str, Any], timeout: float) -> str:
-    """What the chart makes of the values, as text. They go through a pipe: an argument could be read by everybody."""
-    argv = [helm, "template", "luckyplans", chart_dir, "--namespace=luckyplans", "--values=-"]
-    try:
-        done = subprocess.run(
-            argv, input=yaml.safe_dump(dict(values)), capture_output=True, encoding="utf-8", timeout=timeout, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise PlanError(f"helm {helm} cannot render chart_dir {chart_dir}: {error}") from error
-    if done.returncode:
-        raise PlanError(f"chart_dir {chart_dir} cannot be rendered with these values: {done.stderr.strip()}")
-    return done.stdout
 
 
 def plan(params: Mapping[str, Any], docker: Docker) -> dict[str, Any]:

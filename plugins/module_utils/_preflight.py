@@ -24,8 +24,9 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
 from typing import Any, Callable
 
 ERROR, WARNING, INFO = "error", "warning", "info"
@@ -275,6 +276,14 @@ def check_tls(tls: str, domain: str, environment: str, http_port: Any, source: s
     return found
 
 
+def check_bundle(bundle: Mapping[str, Any], path: str, environment: str) -> list[Finding]:
+    """What a bundle was made from matters as much as if it had been taken from there."""
+    if environment != "prod" or bundle.get("made_from") != "packages":
+        return []
+    text = "was made from packages, with small stand-ins for Traefik, cert-manager and Argo CD, and the environment is prod"
+    return [warning("platform_bundle_dir", path, text, "make it where upstream is in reach, unless this is a rehearsal")]
+
+
 def check_environment(environment: str, expected: str, source: str, deploy: str) -> list[Finding]:
     found = []
     if expected and environment != expected:
@@ -450,7 +459,7 @@ def check_arch(machine: str) -> list[Finding]:
     return [error("machine", machine, "is an architecture without artifacts", "use an x86_64 or aarch64 host")]
 
 
-def check_docker(docker: Docker, manage: bool, root: bool, debian: bool) -> tuple[str, list[Finding]]:
+def check_docker(docker: Docker, manage: bool, root: bool, debian: bool, no_packages: str = "") -> tuple[str, list[Finding]]:
     """What the docker role has to do (install, start or none), or why it cannot."""
     subject, value = "docker", DOCKER_STATES[docker.state]
     if docker.state == "running":
@@ -472,6 +481,8 @@ def check_docker(docker: Docker, manage: bool, root: bool, debian: bool) -> tupl
         obstacles.append("this user is not root")
     if not debian:
         obstacles.append("this is neither Debian nor Ubuntu")
+    if no_packages and action == "install":
+        obstacles.append(no_packages)
     if not obstacles:
         return action, [info(subject, value, f"the role docker will {action} it")]
     remedy = "sudo systemctl start docker" if action == "start" else "install Docker Engine and start it"
@@ -566,7 +577,12 @@ def read_record(path: str) -> tuple[dict[str, Any], list[Finding]]:
 
 
 def choose_source(
-    asked: str, bundle_dir: str, mirror: str, record: dict[str, Any], probe: Callable[[], tuple[bool, str]]
+    asked: str,
+    bundle_dir: str,
+    mirror: str,
+    record: dict[str, Any],
+    probe: Callable[[], tuple[bool, str]],
+    is_sent: bool = False,
 ) -> tuple[str, str, list[Finding]]:
     """The source, the reason, and findings."""
     found = []
@@ -584,7 +600,7 @@ def choose_source(
             source, reason = "packages", f"{answer}, and platform_bundle_dir is empty"
     if source == "bundle":
         full = full_path(bundle_dir) if bundle_dir else ""
-        if not os.path.isdir(full):
+        if not os.path.isdir(full) and not (full and is_sent):
             text = "is not a directory, and the source is bundle" if full else "is empty, and the source is bundle"
             found.append(
                 error("platform_bundle_dir", bundle_dir, text, "give the directory of the bundle on this host")
@@ -599,7 +615,7 @@ def choose_source(
 
 
 def choose_engine(
-    asked: str, source: str, record: dict[str, Any], record_path: str, has_k3d: bool
+    asked: str, source: str, record: dict[str, Any], record_path: str, has_k3d: bool, bundle: Mapping[str, Any] = MappingProxyType({})
 ) -> tuple[str, str, list[Finding]]:
     """The engine, the reason, and findings."""
     subject = "platform_cluster_engine"
@@ -607,8 +623,8 @@ def choose_engine(
     if asked == "auto" and made_with:
         return made_with, "the cluster was made with it", [info(subject, made_with, f"is kept: {record_path}")]
     if asked == "auto":
-        engine = "kind" if source == "packages" else "k3d"
-        reason = "packages give kind's node image" if engine == "kind" else f"{source} gives k3d"
+        engine = bundle.get("engine") or ("kind" if source == "packages" else "k3d")
+        reason = "packages give kind's node image" if source == "packages" else f"{source} gives {engine}"
         return engine, reason, [info(subject, engine, f"was chosen: {reason}")]
     found = []
     if made_with and made_with != asked:
@@ -618,6 +634,9 @@ def choose_engine(
     if asked == "k3d" and source == "packages" and not has_k3d:
         text = "cannot be had from the source packages, and there is no k3d on PATH"
         found.append(error(subject, asked, text, f"{subject}: kind, or install k3d, or platform_source: upstream"))
+    if bundle.get("engine") in ENGINES and "existing" not in (asked, bundle["engine"]) and asked != bundle["engine"]:
+        text = f"is not the engine that the bundle was made for, {bundle['engine']}"
+        found.append(error(subject, asked, text, f"{subject}: auto, or make the bundle with {subject}: {asked}"))
     return asked, f"{subject} is {asked}", found
 
 
@@ -700,6 +719,38 @@ def look_os_release(path: str = "/etc/os-release") -> bool:
         return False
     words = " ".join(line.split("=", 1)[1].strip("\"'") for line in lines if line.startswith(("ID=", "ID_LIKE=")))
     return bool({"debian", "ubuntu"} & set(words.split()))
+
+
+def look_release(path: str = "/etc/os-release") -> str:
+    """The name of the distribution's release, such as trixie; empty where it says none."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            match = re.search(r"^VERSION_CODENAME=[\"']?([a-z0-9-]+)", stream.read(), re.MULTILINE)
+    except OSError:
+        return ""
+    return match[1] if match else ""
+
+
+def look_bundle(path: str, text: str, arch: str, public_key: str) -> tuple[dict[str, Any], list[Finding]]:
+    """What the bundle says that it is for, and why it cannot be used; text is its manifest where it is yet to be sent."""
+    # slow to import, and only this source needs it
+    from ansible_collections.luckyplans.platform.plugins.module_utils import _bundle
+
+    subject = "platform_bundle_dir"
+    if not text and not os.path.isdir(full_path(path)):
+        return {}, []
+    if public_key and not _bundle.HAS_CRYPTOGRAPHY:
+        return {}, [error("platform_bundle_public_key", public_key, "cannot be used: Python's cryptography is not there", "install it")]
+    try:
+        manifest = _bundle.parse(text, _bundle.MANIFEST) if text else _bundle.read(full_path(path), full_path(public_key) if public_key else "")
+    except _bundle.BundleError as exc:
+        message, _semicolon, remedy = str(exc).rstrip(".").rpartition("; ")
+        return {}, [error(subject, path, f"cannot be used: {message}", remedy)]
+    if arch not in manifest.settings:
+        held = ", ".join(manifest.architectures)
+        remedy = f"run playbooks/bundle.yml with the same directory on a machine that is {arch}, too"
+        return {}, [error(subject, path, f"is for {held}, and this machine is {arch}", remedy)]
+    return {**manifest.settings[arch], "releases": sorted({item.use for item in manifest.of("package", arch)})}, []
 
 
 def look_memory(path: str = "/proc/meminfo") -> float | None:
@@ -959,15 +1010,20 @@ def examine(
     known: Iterable[str],
     expected_environment: str,
     min_free_gib: float,
+    cluster: bool = True,
+    bundle_manifest: str = "",
 ) -> tuple[list[Finding], dict[str, Any]]:
-    """Every finding, and everything that the other roles need to know. inputs: platform_* without the prefix."""
+    """Every finding, and everything that the other roles need to know. inputs: platform_* without the prefix.
+
+    Without a cluster, artifacts are only collected: ports do not matter, nor what an earlier cluster was made with.
+    """
     state_dir = full_path(inputs["state_dir"])
     cache_dir = full_path(inputs["cache_dir"])
     cluster_dir = os.path.join(state_dir, "clusters", inputs["cluster_name"])
     record_path = os.path.join(cluster_dir, "record.json")
 
     found = check_variables(variables, known)
-    record, findings = read_record(record_path)
+    record, findings = read_record(record_path) if cluster else ({}, [])
     found += findings
     ca_findings = check_ca_file(inputs["extra_ca_file"])
     mirror_findings = check_mirror(inputs["upstream_mirror"])
@@ -983,10 +1039,18 @@ def examine(
         record,
         # Without a usable mirror or CA file the run ends here anyway; packages would only add errors of their own.
         probe.result if probe else lambda: (True, "the release address could not be asked"),
+        bool(bundle_manifest),
     )
+    arch = MACHINES.get(host.arch, host.arch)
+    bundle, bundle_findings = {}, []
+    if source == "bundle" and cluster:
+        bundle, bundle_findings = look_bundle(inputs["bundle_dir"], bundle_manifest, arch, inputs["bundle_public_key"])
+    elif source == "bundle":
+        remedy = "platform_source: upstream or packages"
+        source_findings = [error("platform_source", source, "is what is to be made here, and cannot be what it is made from", remedy)]
     k3d = look_k3d(os.path.join(state_dir, "bin", "k3d"))
     engine, engine_reason, engine_findings = choose_engine(
-        inputs["cluster_engine"], source, record, record_path, bool(k3d)
+        inputs["cluster_engine"], source, record, record_path, bool(k3d), bundle
     )
     kubeconfig, context, context_findings = choose_context(
         engine,
@@ -1010,6 +1074,7 @@ def examine(
     chart_dir, chart_findings = check_source_dir(inputs["source_dir"])
     # With gitops the application comes from git, and this host need not have a checkout.
     found += chart_findings if inputs["deploy"] == "helm" else []
+    found += bundle_findings + check_bundle(bundle, inputs["bundle_dir"], inputs["environment"])
     found += source_findings + engine_findings + context_findings
     if source == "packages":
         found += check_packages(cache_dir, host.root, host.debian, find_tool("go"))
@@ -1017,11 +1082,14 @@ def examine(
     found += check_arch(host.arch)
     docker_action = "none"
     if engine != "existing" or inputs["deploy"] == "helm":
-        docker_action, findings = check_docker(host.docker, inputs["manage_docker"], host.root, host.debian)
+        release = look_release()
+        lacks = source == "bundle" and bundle and release not in bundle["releases"]
+        no_packages = f"the bundle holds no packages of Docker for {release or 'this release'}" if lacks else ""
+        docker_action, findings = check_docker(host.docker, inputs["manage_docker"], host.root, host.debian, no_packages)
         found += findings
         places = {"platform_state_dir": state_dir, "platform_cache_dir": cache_dir, "Docker": host.docker.root}
         found += check_disk(places, min_free_gib)
-    if engine != "existing":
+    if engine != "existing" and cluster:
         ports = {f"platform_{key}": inputs[key] for key in ("http_port", "https_port", "api_port")}
         found += check_rootless(host.docker, ports, look_first_free_port())
         if not any(item.severity == ERROR for item in bind_findings):
@@ -1032,9 +1100,10 @@ def examine(
 
     resolved = dict(
         inputs,
-        arch=MACHINES.get(host.arch, host.arch),
+        arch=arch,
         bin_dir=os.path.join(state_dir, "bin"),
         bundle_dir=full_path(inputs["bundle_dir"]) if inputs["bundle_dir"] else "",
+        bundle_public_key=full_path(inputs["bundle_public_key"]) if inputs["bundle_public_key"] else "",
         cache_dir=cache_dir,
         chart_dir=chart_dir,
         cluster_dir=cluster_dir,

@@ -22,6 +22,7 @@ from typing import Any
 from ansible_collections.luckyplans.platform.plugins.module_utils._content import ContentError, files_below, hash_of_files
 from ansible_collections.luckyplans.platform.plugins.module_utils._docker import Docker, DockerError
 from ansible_collections.luckyplans.platform.plugins.module_utils._kubeapi import Api, parse_kubeconfig
+from ansible_collections.luckyplans.platform.plugins.module_utils._manifests import RenderError
 from ansible_collections.luckyplans.platform.plugins.module_utils._nodes import Importer, Memory, Nodes
 from ansible_collections.luckyplans.platform.plugins.module_utils._oci import ArchiveError, ImageNameError, full_name
 from ansible_collections.luckyplans.platform.plugins.module_utils._plan import PlanError, plan
@@ -30,7 +31,7 @@ from ansible_collections.luckyplans.platform.plugins.module_utils._sources impor
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 # What an answer that is no answer raises; the roles then find out what is the matter, and say it.
 UNANSWERED = (
-    DockerError, PlanError, ContentError, ImageNameError, ArchiveError, OSError, http.client.HTTPException, ValueError, LookupError, TypeError
+    DockerError, PlanError, RenderError, ContentError, ImageNameError, ArchiveError, OSError, http.client.HTTPException, ValueError, LookupError, TypeError
 )  # fmt: skip
 
 Questions = Mapping[str, Any]

@@ -200,6 +200,7 @@ import traceback
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.luckyplans.platform.plugins.module_utils._docker import Docker, DockerError
+from ansible_collections.luckyplans.platform.plugins.module_utils._manifests import RenderError
 from ansible_collections.luckyplans.platform.plugins.module_utils._oci import ImageNameError
 from ansible_collections.luckyplans.platform.plugins.module_utils._plan import PlanError, plan
 
@@ -240,7 +241,7 @@ def main() -> None:
             options=module.params,
             **plan(module.params, Docker(module.params["docker"], module.params["timeout"])),
         )
-    except (PlanError, ImageNameError) as error:
+    except (PlanError, RenderError, ImageNameError) as error:
         module.fail_json(msg=f"{error}.")
     except DockerError as error:
         module.fail_json(msg=str(error))

@@ -52,6 +52,14 @@ options:
         description: Directory of the bundle, or empty.
         type: str
         required: true
+      bundle_send_from:
+        description: Directory of the bundle on the controller, or empty.
+        type: str
+        required: true
+      bundle_public_key:
+        description: PEM file of the key that the bundle has to be signed with, or empty.
+        type: str
+        required: true
       upstream_mirror:
         description: Address that stands in for C(https://) of upstream addresses, or empty.
         type: str
@@ -143,6 +151,14 @@ options:
     type: str
     choices: ["", local, prod]
     default: ""
+  cluster:
+    description: Whether a cluster is to run here. Without one artifacts are only collected, so that ports and memory do not matter.
+    type: bool
+    default: true
+  bundle_manifest:
+    description: The manifest of a bundle that is yet to be sent to O(platform.bundle_dir).
+    type: str
+    default: ""
   min_free_gib:
     description: GiB that must be free on the file systems of the state directory, the cache and Docker.
     type: float
@@ -156,6 +172,8 @@ EXAMPLES = r"""
       environment: local
       source: auto
       bundle_dir: ""
+      bundle_send_from: ""
+      bundle_public_key: ""
       upstream_mirror: ""
       cluster_engine: auto
       cluster_name: luckyplans
@@ -216,6 +234,8 @@ PLATFORM_SPEC = {
     "environment": {"type": "str", "choices": ["local", "prod"], "required": True},
     "source": {"type": "str", "choices": ["auto", "upstream", "bundle", "packages"], "required": True},
     "bundle_dir": {"type": "str", "required": True},
+    "bundle_send_from": {"type": "str", "required": True},
+    "bundle_public_key": {"type": "str", "required": True, "no_log": False},
     "upstream_mirror": {"type": "str", "required": True},
     "cluster_engine": {"type": "str", "choices": ["auto", "k3d", "kind", "existing"], "required": True},
     "cluster_name": {"type": "str", "required": True},
@@ -244,6 +264,8 @@ ARGUMENT_SPEC = {
     "variables": {"type": "list", "elements": "str", "default": []},
     "known": {"type": "list", "elements": "str", "default": []},
     "expected_environment": {"type": "str", "choices": ["", "local", "prod"], "default": ""},
+    "cluster": {"type": "bool", "default": True},
+    "bundle_manifest": {"type": "str", "default": ""},
     "min_free_gib": {"type": "float", "default": 10},
 }
 
@@ -257,6 +279,8 @@ def main() -> None:
         params["known"],
         params["expected_environment"],
         params["min_free_gib"],
+        params["cluster"],
+        params["bundle_manifest"],
     )
     table = _preflight.format_table(findings)
     if any(item.severity == _preflight.ERROR for item in findings):

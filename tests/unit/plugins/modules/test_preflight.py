@@ -58,6 +58,8 @@ def inputs(tmp_path: Path, app: Path, free_ports: list[int]) -> dict[str, Any]:
         "environment": "local",
         "source": "upstream",
         "bundle_dir": "",
+        "bundle_send_from": "",
+        "bundle_public_key": "",
         "upstream_mirror": "",
         "cluster_engine": "auto",
         "cluster_name": "luckyplans",
@@ -800,6 +802,89 @@ def test_choice_of_engine(asked: str, source: str, record: dict, has_k3d: bool, 
     messages = [item.message for item in findings if item.severity == lib.ERROR]
     assert len(messages) == bool(error)
     assert all(error in message for message in messages)
+
+
+@pytest.mark.parametrize(
+    ("asked", "engine", "error"),
+    [
+        ("auto", "kind", ""),
+        ("kind", "kind", ""),
+        ("existing", "existing", ""),
+        ("k3d", "k3d", "is not the engine that the bundle was made for, kind"),
+    ],
+)
+def test_a_bundle_brings_its_engine(asked: str, engine: str, error: str) -> None:
+    chosen, reason, findings = lib.choose_engine(asked, "bundle", {}, "/r.json", True, {"engine": "kind"})
+    assert chosen == engine
+    assert asked != "auto" or reason == "bundle gives kind"
+    assert [item.message for item in findings if item.severity == lib.ERROR] == ([error] if error else [])
+
+
+def bundle(folder: Path, **changes: Any) -> str:
+    """The manifest of a bundle; nothing else of it is looked at here."""
+    package = {"kind": "package", "name": "docker.io_1_amd64.deb", "version": "1", "arch": "amd64", "sha256": "0a" * 32, "size": 1, "use": "trixie"}
+    content = {
+        "format": 1, "made": "", "version": "0.1.0", "lock": "", "index": "", "artifacts": [package], "blobs": {"0a" * 32: 1},
+        "settings": {"amd64": {"engine": "kind", "made_from": "packages"}}, **changes,
+    }
+    folder.mkdir(exist_ok=True)
+    (folder / "manifest.json").write_text(json.dumps(content))
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message", "remedy"),
+    [
+        ({"format": 2}, "has format 2", "take version 0.1.0 or newer"),
+        ({"blobs": {}}, "is not the manifest of a bundle", "carry the bundle here again"),
+        ({"settings": {"arm64": {}}}, "is for arm64, and this machine is amd64", "run playbooks/bundle.yml"),
+    ],
+)
+def test_a_bundle_that_cannot_be_used_is_told_before_anything_is_done(
+    docker: FakeDocker, inputs: dict[str, Any], tmp_path: Path, changes: dict, message: str, remedy: str
+) -> None:
+    path = bundle(tmp_path / "bundle", **changes)
+    findings, _resolved = examine({**inputs, "source": "bundle", "bundle_dir": path})
+    (finding,) = [item for item in findings if item.subject == "platform_bundle_dir"]
+    assert finding.severity == lib.ERROR
+    assert message in finding.message
+    assert remedy in finding.remedy
+
+
+def test_a_bundle_is_looked_at_here_or_where_it_is_sent_from(docker: FakeDocker, inputs: dict[str, Any], tmp_path: Path) -> None:
+    path = bundle(tmp_path / "bundle")
+    findings, resolved = examine({**inputs, "source": "bundle", "bundle_dir": path})
+    assert [item for item in findings if item.severity == lib.ERROR] == []
+    assert (resolved["engine"], resolved["engine_reason"]) == ("kind", "bundle gives kind")
+    text = Path(path, "manifest.json").read_text()
+    findings, resolved = examine({**inputs, "source": "bundle", "bundle_dir": "/srv/not-yet"}, bundle_manifest=text)
+    assert [item for item in findings if item.severity == lib.ERROR] == []
+    assert (resolved["engine"], resolved["bundle_dir"]) == ("kind", "/srv/not-yet")
+    unsigned = {**inputs, "source": "bundle", "bundle_dir": path, "bundle_public_key": str(tmp_path / "none.pub")}
+    assert "none.pub cannot be read" in next(item for item in examine(unsigned)[0] if item.severity == lib.ERROR).message
+    prod = {**inputs, "source": "bundle", "bundle_dir": path, "environment": "prod", "domain": "example.org"}
+    assert any("was made from packages" in item.message for item in examine(prod)[0] if item.severity == lib.WARNING)
+
+
+def test_docker_is_installed_only_from_packages_that_the_bundle_has() -> None:
+    absent = lib.Docker("absent")
+    assert lib.check_docker(absent, True, True, True)[0] == "install"
+    action, (finding,) = lib.check_docker(absent, True, True, True, "the bundle holds no packages of Docker for bookworm")
+    assert (action, finding.severity) == ("none", lib.ERROR)
+    assert finding.message.endswith("the bundle holds no packages of Docker for bookworm")
+    assert lib.check_docker(lib.Docker("stopped"), True, True, True, "the bundle holds none")[0] == "start"
+
+
+def test_collecting_artifacts_needs_no_ports_and_no_bundle(docker: FakeDocker, inputs: dict[str, Any], tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        busy = {**inputs, "http_port": taken.getsockname()[1]}
+        assert any(item.subject == "platform_http_port" for item in examine(busy)[0])
+        assert not any(item.subject == "platform_http_port" for item in examine(busy, cluster=False)[0])
+    findings, _resolved = examine({**inputs, "source": "bundle", "bundle_dir": bundle(tmp_path / "b")}, cluster=False)
+    (finding,) = [item for item in findings if item.severity == lib.ERROR]
+    assert finding.message == "is what is to be made here, and cannot be what it is made from"
 
 
 @pytest.mark.parametrize(
