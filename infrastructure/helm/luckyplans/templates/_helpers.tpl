@@ -145,11 +145,9 @@ so that the Secret and the checksums of its consumers speak of the same values. 
 {{- toYaml .Values.secrets.generated -}}
 {{- end }}
 
-{{/* (dict "root" $ "key" "JWT_SECRET"): on the pods that use the key. A Secret that exists beforehand is not read. */}}
+{{/* (dict "root" $ "key" "JWT_SECRET"): on the pods that use the key. Only for secrets.create: no other Secret is read. */}}
 {{- define "luckyplans.secretChecksum" -}}
-{{- if .root.Values.secrets.create -}}
 checksum/{{ .key | lower | replace "_" "-" }}: {{ get (include "luckyplans.secretData" .root | fromYaml) .key | sha256sum }}
-{{- end -}}
 {{- end }}
 
 {{/* "JWT_SECRET": the variable, from the key of the same name. */}}
