@@ -75,9 +75,11 @@ def helm3() -> Path:
         if not program.exists():
             new = program.with_suffix(".new")
             package = "helm.sh/helm/v3"
-            version = f"-s -w -X {package}/internal/version.version=v{HELM3}"
+            # Its Makefile says which Kubernetes it renders for, else it is 1.20.
+            kubernetes = [f"{package}/pkg/{part}.k8sVersion{name}" for part in ("chartutil", "lint/rules") for name in ("Major=1", "Minor=33")]
+            flags = " ".join(f"-X {value}" for value in (f"{package}/internal/version.version=v{HELM3}", *kubernetes))
             go(
-                *("build", "-mod=readonly", "-trimpath", f"-ldflags={version}", "-o", str(new), f"{package}/cmd/helm"),
+                *("build", "-mod=readonly", "-trimpath", f"-ldflags=-s -w {flags}", "-o", str(new), f"{package}/cmd/helm"),
                 cwd=Path(__file__).parent / "helm3",
                 env={"GOFLAGS": "", "CGO_ENABLED": "0"},
             )
