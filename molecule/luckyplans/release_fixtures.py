@@ -22,6 +22,7 @@ from platform_fixtures import HTTP_PORT, Platform
 
 HTTPS_PORT = 18443
 APPLICATIONS = {"web": "web", "apiGateway": "api-gateway", "serviceCore": "service-core"}
+SMALL = {"requests": {"cpu": "1m"}}
 PAGE = ("GET", "/", "")
 HEALTH = ("POST", "/graphql", '{"query": "{ health }"}')
 PLANS = ("POST", "/graphql", '{"query": "{ plans { id title } }"}')
@@ -53,7 +54,7 @@ class Release:
         return self.checked("helm", *arguments, *files, stdin=json.dumps(values or {}))
 
     def upgrade(self, chart: Path = CHART_DIR, *arguments: str | Path, values: dict[str, Any]) -> str:
-        """Install or upgrade with the images that are in the nodes, whatever the values name."""
+        """Install or upgrade with the images that are in the nodes, whatever the values name, and room for many such releases."""
         return self.helm(
             *("upgrade", "luckyplans", chart, "--install", "--wait", "--timeout=240s"),
             *arguments,
@@ -65,8 +66,9 @@ class Release:
         running = self.platform.images()
         values: dict[str, Any] = {"image": {"registry": "", "localPrefix": "luckyplans", "pullPolicy": "IfNotPresent", "pullSecrets": []}}
         for key, name in APPLICATIONS.items():
-            values[key] = {"image": {"tag": running[name].rpartition(":")[2], "digest": ""}}
-        values["redis"] = {"image": {"repository": running["redis"].rpartition(":")[0], "tag": running["redis"].rpartition(":")[2], "digest": ""}}
+            values[key] = {"image": {"tag": running[name].rpartition(":")[2], "digest": ""}, "resources": SMALL}
+        repository, _, tag = running["redis"].rpartition(":")
+        values["redis"] = {"image": {"repository": repository, "tag": tag, "digest": ""}, "resources": SMALL}
         return values
 
     def make_namespace(self) -> None:
