@@ -372,3 +372,22 @@ def content_hash(inputs: Mapping[str, Any], entries: Iterable[Entry]) -> str:
     for entry in entries:
         digest.update(json.dumps([entry.kind, entry.path, entry.mode, entry.content]).encode() + b"\n")
     return digest.hexdigest()
+
+
+def files_below(folder: str) -> list[str]:
+    """All files of a directory, links followed as far as they lead to files, without what Python leaves behind."""
+    found = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        found += [os.path.join(place, name) for name in files]
+    return sorted(found)
+
+
+def hash_of_files(paths: Iterable[str]) -> str:
+    """One sha256 over files, their names and what may run; OSError where one cannot be read."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as handle:
+            content = hashlib.sha256(handle.read()).hexdigest()
+        digest.update(json.dumps([path, os.access(path, os.X_OK), content]).encode())
+    return digest.hexdigest()

@@ -101,15 +101,15 @@ class Docker:
         return self._about()["platform"]
 
     def _about(self) -> dict[str, str]:
-        """Platform and data directory of the engine, asked once."""
+        """Platform, data directory and storage driver of the engine, asked once."""
         if not self._engine:
-            template = '{"os":{{json .OSType}},"arch":{{json .Architecture}},"root":{{json .DockerRootDir}}}'
+            template = '{"os":{{json .OSType}},"arch":{{json .Architecture}},"root":{{json .DockerRootDir}},"driver":{{json .Driver}}}'
             done = self.run("info", "--format", template)
             if done.rc:
                 raise DockerError(f"Docker does not answer: {done.reason()}; start it and run again.")
             answer = json.loads(done.stdout)
             machine = _MACHINES.get(answer["arch"], answer["arch"])
-            self._engine = {"platform": f"{answer['os']}/{machine}", "root": answer["root"]}
+            self._engine = {**answer, "platform": f"{answer['os']}/{machine}"}
         return self._engine
 
     def pids(self, containers: Sequence[str]) -> dict[str, int]:
@@ -125,6 +125,10 @@ class Docker:
             if os.access(os.path.join(directory, digest.partition(":")[2]), os.R_OK):
                 return directory
         return None
+
+    def classic_store(self) -> str | None:
+        """The engine's data directory, where it keeps images in its classic store with the driver overlay2."""
+        return self._about()["root"] if self._about()["driver"] == "overlay2" else None
 
 
 def _is_of(container: str, pid: str) -> bool:

@@ -103,12 +103,15 @@ class Api:
     def get(self, path: str) -> tuple[int, str]:
         return self.send("GET", path)
 
-    def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> tuple[int, str]:
+    def send(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, accept: str = "application/json"
+    ) -> tuple[int, str]:
         # http.client on purpose: it knows no proxies, and a proxy cannot reach a port of this machine.
         connection = http.client.HTTPSConnection(*self._address, context=self._context, timeout=5)
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
         try:
-            connection.request(method, path, json.dumps(body) if body is not None else None, {"Content-Type": kind})
+            headers = {"Content-Type": kind, "Accept": accept}
+            connection.request(method, path, json.dumps(body) if body is not None else None, headers)
             response = connection.getresponse()
             return response.status, response.read().decode("utf-8", "replace")
         finally:

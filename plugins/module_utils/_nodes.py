@@ -29,16 +29,16 @@ from typing import IO, Any, cast
 from ansible_collections.luckyplans.platform.plugins.module_utils._content import write_atomically
 from ansible_collections.luckyplans.platform.plugins.module_utils._docker import Completed, Docker, DockerError, LastWords, widen
 from ansible_collections.luckyplans.platform.plugins.module_utils._image_ref import repository
+from ansible_collections.luckyplans.platform.plugins.module_utils._layers import LayerError
 from ansible_collections.luckyplans.platform.plugins.module_utils._oci import (
     ArchiveWriter,
-    Blob,
     SavedImage,
     blob_path,
     index_of,
     matches_platform,
 )
 from ansible_collections.luckyplans.platform.plugins.module_utils._progress import report
-from ansible_collections.luckyplans.platform.plugins.module_utils._sources import Image, Source, sources
+from ansible_collections.luckyplans.platform.plugins.module_utils._sources import AnyBlob, Image, Source, sources
 
 CTR = ("ctr", "-n", "k8s.io")
 PINNED = "io.cri-containerd.pinned=pinned"
@@ -309,7 +309,7 @@ class _Import:
     def wants(self, digest: str, foreign: frozenset[str]) -> bool:
         return not self.error and digest not in self._sent and digest not in foreign
 
-    def begin(self, blob: Blob) -> None:
+    def begin(self, blob: AnyBlob) -> None:
         self._sent.add(blob.digest)
         self._writer.begin(blob_path(blob.digest), blob.size)
 
@@ -489,10 +489,18 @@ class Importer:
             return
         for state in states:
             state.words = ""
+        try:
+            self._stream(states, images, whole)
+        except LayerError as error:
+            # nothing is there under its name yet, and Docker itself may do better
+            for state in states:
+                state.words = str(error)
+
+    def _stream(self, states: Sequence[NodeState], images: Sequence[Image], whole: bool) -> None:
         imports: list[_Import] = []
         with ExitStack() as stack:
             # opened first, so that `docker save` gets going while the nodes are asked
-            opened = sources(stack, self.nodes.docker, images, self.timeout)
+            opened = sources(stack, self.nodes.docker, images, self.timeout, by_docker=whole)
             for item in self._start(states, whole):
                 imports.append(item)
                 stack.callback(item.close)

@@ -20,7 +20,7 @@ import re
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -273,18 +273,7 @@ class ArchiveReader:
 
     def _built(self, entry: Mapping[str, Any]) -> SavedImage:
         """A manifest of our own for an image that the archive describes only in Docker's older way."""
-        config, config_size = self._file(entry["Config"])
-        layers = [self._file(layer) for layer in entry["Layers"]]
-        document = json.dumps(
-            {
-                "schemaVersion": 2,
-                "mediaType": MANIFEST,
-                "config": {"mediaType": CONFIG, "digest": config, "size": config_size},
-                "layers": [{"mediaType": LAYER, "digest": digest, "size": size} for digest, size in layers],
-            },
-            sort_keys=True,
-        ).encode()
-        return SavedImage(digest_of(document), MANIFEST, document, config)
+        return image_of(self._file(entry["Config"]), [self._file(layer) for layer in entry["Layers"]])
 
     def _file(self, name: str) -> tuple[str, int]:
         name = posixpath.normpath(name)
@@ -293,6 +282,20 @@ class ArchiveReader:
                 return self._files[name]
             name = self._links.get(name, name)
         raise ArchiveError(f"{self._origin} names {name}, which is not in it")
+
+
+def image_of(config: tuple[str, int], layers: Sequence[tuple[str, int]]) -> SavedImage:
+    """An image with a manifest of our own: digest and size in bytes of its configuration and of its unpacked layers."""
+    document = json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": {"mediaType": CONFIG, "digest": config[0], "size": config[1]},
+            "layers": [{"mediaType": LAYER, "digest": digest, "size": size} for digest, size in layers],
+        },
+        sort_keys=True,
+    ).encode()
+    return SavedImage(digest_of(document), MANIFEST, document, config[0])
 
 
 def pick(descriptor: Mapping[str, Any], platform: str, load: Callable[[str], bytes | None]) -> SavedImage | None:

@@ -3,13 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Private to luckyplans.platform: may change without notice.
-"""Where images come from: docker save, the content store of Docker's own containerd, and archives on disk.
+"""Where images come from: either of Docker's image stores, docker save, and archives on disk.
 
 Each is read as a stream of blobs, once, and says at the end which images they make up.
 """
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import subprocess
 import threading
@@ -17,18 +19,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
-from typing import IO, Any, Protocol, cast
+from typing import IO, Any, Protocol, Union, cast
 
 from ansible_collections.luckyplans.platform.plugins.module_utils._docker import Completed, Docker, DockerError, LastWords, widen
+from ansible_collections.luckyplans.platform.plugins.module_utils._layers import Layer, LayerError, chain_ids
 from ansible_collections.luckyplans.platform.plugins.module_utils._oci import (
     CHUNK,
     ArchiveError,
     ArchiveReader,
     Blob,
     SavedImage,
+    image_of,
     layers_of,
     pick,
 )
+
+AnyBlob = Union[Blob, Layer]
 
 
 @dataclass
@@ -82,28 +88,34 @@ class Source(Protocol):
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
 
-    def blobs(self) -> Iterator[Blob]:
+    def blobs(self) -> Iterator[AnyBlob]:
         """Everything that it holds, once."""
 
     def saved(self, image: Image) -> SavedImage:
         """One of the images, after all blobs have been read."""
 
 
-def sources(stack: ExitStack, docker: Docker, images: Sequence[Image], timeout: float) -> list[tuple[Source, list[Image]]]:
-    """Every source that the images need, open until the stack closes, and what each of them gives."""
+def sources(
+    stack: ExitStack, docker: Docker, images: Sequence[Image], timeout: float, by_docker: bool = False
+) -> list[tuple[Source, list[Image]]]:
+    """Every source that the images need, open until the stack closes, and what each of them gives.
+
+    by_docker has Docker itself hand out its images, which is slower than to read its stores, and always possible.
+    """
     groups: dict[str, list[Image]] = {}
     for image in images:
         groups.setdefault(image.archive, []).append(image)
     return [
-        (stack.enter_context(Archive(path) if path else _of_docker(docker, group, timeout)), group)
+        (stack.enter_context(Archive(path) if path else _of_docker(docker, group, timeout, by_docker)), group)
         for path, group in groups.items()
     ]
 
 
-def _of_docker(docker: Docker, images: Sequence[Image], timeout: float) -> Source:
+def _of_docker(docker: Docker, images: Sequence[Image], timeout: float, by_docker: bool) -> Source:
     """The fastest way to Docker's images that there is here."""
-    store = Store.find(docker, images) if all(image.by_manifest for image in images) else None
-    return store or Save(docker, images, timeout)
+    stores = () if by_docker else (Store, ClassicStore)
+    found = (store.find(docker, images) for store in stores)
+    return next((store for store in found if store), None) or Save(docker, images, timeout)
 
 
 class Archive:
@@ -221,7 +233,7 @@ class Store:
     @classmethod
     def find(cls, docker: Docker, images: Sequence[Image]) -> Store | None:
         """The store, if it can be read here and has all of the images."""
-        directory = docker.content_store(images[0].id)
+        directory = docker.content_store(images[0].id) if all(image.by_manifest for image in images) else None
         if directory is None:
             return None
         store = cls(directory, images)
@@ -248,6 +260,48 @@ class Store:
         for digest in self._digests:
             with open(self._path(digest), "rb") as handle:
                 yield Blob(digest, os.fstat(handle.fileno()).st_size, handle)
+
+    def saved(self, image: Image) -> SavedImage:
+        return self._saved[image.id]
+
+
+class ClassicStore:
+    """Images read from the classic image store of a Docker on this host, whose root we are.
+
+    `docker save` writes whole images to disk before it gives the first byte of them.
+    """
+
+    def __init__(self, root: str, images: Sequence[Image]) -> None:
+        self._saved: dict[str, SavedImage] = {}  # by the image's id
+        self._configs: dict[str, bytes] = {}
+        self._layers: dict[str, Layer] = {}
+        for image in images:
+            with open(os.path.join(root, "image", "overlay2", "imagedb", "content", *image.id.split(":")), "rb") as handle:
+                config = self._configs[image.id] = handle.read()
+            digests = json.loads(config)["rootfs"].get("diff_ids") or []
+            for digest, chain_id in zip(digests, chain_ids(digests)):
+                self._layers.setdefault(digest, Layer(root, digest, chain_id))
+            layers = [(digest, self._layers[digest].size) for digest in digests]
+            self._saved[image.id] = image_of((image.id, len(config)), layers)
+
+    @classmethod
+    def find(cls, docker: Docker, images: Sequence[Image]) -> ClassicStore | None:
+        """The store, if it can be read here and has all of the images."""
+        root = docker.classic_store()
+        try:
+            return cls(root, images) if root and not any(image.by_manifest for image in images) else None
+        except (OSError, LayerError):
+            return None
+
+    def __enter__(self) -> ClassicStore:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Nothing is open between two blobs."""
+
+    def blobs(self) -> Iterator[AnyBlob]:
+        yield from (Blob(digest, len(config), io.BytesIO(config)) for digest, config in self._configs.items())
+        yield from self._layers.values()
 
     def saved(self, image: Image) -> SavedImage:
         return self._saved[image.id]

@@ -332,8 +332,10 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     docker = Docker(params["docker"], params["query_timeout"])
     nodes, memory = Nodes(docker), Memory(params["cache_file"])
     wanted = wanted_images(params["images"])
-    images = find_images(docker, wanted) if params["state"] == "present" else []
-    found = nodes.find(params["engine"], params["cluster"])
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(nodes.find, params["engine"], params["cluster"])
+        images = find_images(docker, wanted) if params["state"] == "present" else []
+        found = asked.result()
     if not found:
         raise DockerError(
             f"Docker has no node of the {params['engine']} cluster {params['cluster']!r}; create the cluster first."

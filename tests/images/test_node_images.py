@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import lzma
 import os
 import subprocess
 import time
@@ -54,6 +56,26 @@ def test_three_nodes_get_what_they_lack_and_then_nothing(engine: Engine, folder:
             assert "complete" in engine.ctr(node, "images", "check", f"name=={NAME}")
 
 
+def test_dockers_stores_are_read_without_docker_save(engine: Engine, folder: Path, tmp_path: Path, base: bytes) -> None:
+    """An image with all kinds of files too: links, whiteouts, capabilities, thousands of them."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can read them")
+    log, docker = tmp_path / "log", tmp_path / "docker"
+    docker.write_text(f'#!/bin/sh\necho "$1" >> {log}\nexec docker "$@"\n')
+    docker.chmod(0o755)
+    app = engine.build(APP, folder, {"base": base, "code": noise(1000)})
+    real = [] if engine.store == "containerd" else [bases()["debian"], bases()["registry"]]
+    with engine.nodes("direct", 2) as nodes:
+        result = engine.module("direct", [app, *real], docker=str(docker))
+        assert not result.answer.get("failed"), result["msg"]
+        assert not any(node["repaired"] for node in result["nodes"])
+        assert all(engine.names(node) == {NAME, *(f"docker.io/{name}" for name in real)} for node in nodes)
+        for name in real:
+            assert "complete" in engine.ctr(nodes[0], "images", "check", f"name==docker.io/{name}")
+    assert "inspect" in log.read_text() or "image" in log.read_text()
+    assert "save" not in log.read_text().split()
+
+
 def test_a_name_that_leads_to_another_image_is_not_taken_for_it(engine: Engine, folder: Path, base: bytes) -> None:
     other = engine.build(f"{PREFIX}/other:1", folder, {"base": base})
     engine.build(APP, folder, {"base": base, "code": noise(1000)})
@@ -74,17 +96,20 @@ def test_memory_does_not_grow_with_the_image(engine: Engine, folder: Path) -> No
 
 
 def test_an_image_without_a_name_and_one_from_an_archive(engine: Engine, folder: Path, tmp_path: Path, base: bytes) -> None:
-    engine.build(APP, folder, {"base": base, "code": noise(1000)})
+    engine.build(APP, folder, {"base": base[: 5 * MB], "code": noise(1000)})
     image = engine.docker("image", "inspect", "--format={{.Id}}", APP)
-    plain, packed = tmp_path / "plain.tar", tmp_path / "packed.tar.gz"
+    plain = tmp_path / "plain.tar"
     engine.docker("save", f"--output={plain}", APP)
-    packed.write_bytes(gzip.compress(plain.read_bytes(), 1))
+    packings = {"gz": lambda data: gzip.compress(data, 1), "bz2": lambda data: bz2.compress(data, 1), "xz": lambda data: lzma.compress(data, preset=0)}
+    packed = {ending: tmp_path / f"packed.tar.{ending}" for ending in packings}
+    for ending, path in packed.items():
+        path.write_bytes(packings[ending](plain.read_bytes()))
     engine.docker("tag", APP, f"{PREFIX}/keep:1")
     engine.docker("rmi", APP)
     wanted = [
         {"name": f"{PREFIX}/by-id:1", "source": image},
         {"name": f"{PREFIX}/plain:1", "archive": str(plain)},
-        {"name": f"{PREFIX}/packed:1", "archive": str(packed), "source": APP},
+        *({"name": f"{PREFIX}/packed:{ending}", "archive": str(path), "source": APP} for ending, path in packed.items()),
     ]
     with engine.nodes("sources", 2) as nodes:
         result = engine.module("sources", wanted)

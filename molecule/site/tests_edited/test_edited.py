@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 
 import pytest
 from platform_fixtures import verdict_of
@@ -28,6 +29,10 @@ def test_new_code_answers(platform, before):
 def test_only_the_gateway_was_rebuilt(platform, edited):
     assert edited["rebuilt"] == ["api-gateway"]
     assert edited["new_images"] == [platform.images()["api-gateway"], "luckyplans/api-gateway:latest"]
+
+
+def test_roles_with_nothing_to_do_were_left_out(edited):
+    assert edited["left_out"] == ["toolchain", "cluster", "traefik"]
 
 
 def test_only_the_gateway_has_a_new_pod(platform, before):
@@ -61,6 +66,39 @@ def test_status_is_healthy(platform):
     assert verdict["verdict"] == "healthy"
     subjects = {check["subject"] for check in verdict["checks"]}
     assert {"deployment luckyplans/web", "release luckyplans/luckyplans", f"{platform.url}/graphql"} <= subjects
+
+
+def test_a_run_without_a_change_is_one_look(platform):
+    result = platform.playbook("local.yml")
+    assert changes(result) == (0, 0)
+    assert "image_plan" not in result.stdout and "Apply luckyplans" not in result.stdout
+    assert tasks(result) < 20
+
+
+def test_every_role_finds_nothing_to_do_either(platform):
+    result = platform.playbook("local.yml", "--extra-vars=preflight_skip_settled=false")
+    assert changes(result) == (0, 0)
+    assert tasks(result) > 30
+
+
+def test_an_image_that_left_a_node_comes_back(platform):
+    node = next(name for name in platform.containers() if not name.endswith(("-serverlb", "-tools")))
+    listed = f"docker exec {node} ctr -n k8s.io images ls -q name==docker.io/library/redis:7-alpine"
+    assert platform.host.check_output(listed)
+    platform.host.check_output(f"docker exec {node} ctr -n k8s.io images rm docker.io/library/redis:7-alpine")
+    assert changes(platform.playbook("local.yml")) == (1, 0)
+    assert platform.host.check_output(listed)
+
+
+def changes(result) -> tuple[int, int]:
+    """How many tasks of a run changed something, and how many failed."""
+    [(changed, failed)] = re.findall(r"changed=(\d+) .* failed=(\d+)", result.stdout)
+    return int(changed), int(failed)
+
+
+def tasks(result) -> int:
+    """How many tasks of a run did not pass by."""
+    return int(re.findall(r" ok=(\d+) ", result.stdout)[0])
 
 
 def test_upgrade_that_was_killed_is_repaired(platform):

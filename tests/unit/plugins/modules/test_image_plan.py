@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.luckyplans.platform.plugins.module_utils import _plan
 from ansible_collections.luckyplans.platform.plugins.module_utils._docker import Docker
 from ansible_collections.luckyplans.platform.plugins.module_utils._dockerfile import parse
 from ansible_collections.luckyplans.platform.plugins.modules import image_plan
@@ -98,7 +99,7 @@ def tags(source: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[st
         defaults |= {"registry": "", "mirror": False, "helm": ""}
         places = {"cache_file": None, "work_dir": None, "builtin_frontend": False}
         given = {"source_dir": str(source), "chart_dir": str(source / "chart"), **defaults, **places, **options}
-        return {build["name"]: build["tag"] for build in image_plan.plan(given, Docker())["builds"]}
+        return {build["name"]: build["tag"] for build in _plan.plan(given, Docker())["builds"]}
 
     return call
 
@@ -361,7 +362,7 @@ def test_the_builtin_frontend_needs_a_work_dir(run: Any) -> None:
     [("web", "web"), ("api-gateway", "apiGateway"), ("a-b_c.d", "aBCD"), ("service-core-2", "serviceCore2")],
 )
 def test_camel_case(name: str, key: str) -> None:
-    assert image_plan.camel_case(name) == key
+    assert _plan.camel_case(name) == key
 
 
 @pytest.mark.parametrize(
@@ -375,7 +376,7 @@ def test_camel_case(name: str, key: str) -> None:
     ],
 )
 def test_merge(base: dict[str, Any], over: dict[str, Any], merged: dict[str, Any]) -> None:
-    assert image_plan.merge(base, over) == merged
+    assert _plan.merge(base, over) == merged
 
 
 # --- Images of the rendered chart
@@ -421,7 +422,7 @@ spec:
     ],
 )
 def test_every_image_once_in_order(manifests: str, images: list[str]) -> None:
-    assert image_plan.pod_images(manifests) == images
+    assert _plan.pod_images(manifests) == images
 
 
 def helm(source: Path, answer: str, rc: int = 0) -> str:

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.luckyplans.platform.plugins.modules import node_images
+from classic_store import archive_of, write_image
 
 FAKE = Path(__file__).parents[2] / "fixtures" / "images" / "fake_docker.py"
 SPEC = importlib.util.spec_from_file_location("fake_docker", FAKE)
@@ -138,6 +139,52 @@ def test_a_content_store_with_a_hole_is_left_alone(world: Any, run: Any) -> None
     assert len(world.calls("save")) == 1, "docker save has the last word on what Docker has"
     os.rename(f"{whole}.away", whole)
     assert run(WEB)["changed"] is True
+
+
+@pytest.fixture
+def classic(world: Any) -> Any:
+    """Puts an image into Docker's classic store too, as it is on a disk that can be read here."""
+    world.set(readable=True)
+
+    def put(reference: str, *layers: bytes) -> Path:
+        ids = world.image(reference, list(layers))
+        write_image(Path(world.path("docker")), world.bytes_of(ids["config"]), layers)
+        return Path(world.path("docker"), "overlay2")
+
+    return put
+
+
+def test_dockers_classic_store_is_read_where_it_can_be(world: Any, run: Any, classic: Any) -> None:
+    base = archive_of({"base": BASE})
+    classic(WEB, base, archive_of({"code": CODE}))
+    classic(API, base)
+    world.node("lp-b")
+    assert run()["changed"] is True
+    for node in ("lp-a", "lp-b"):
+        assert set(world.node_images(node)) == {WEB_NAME, API_NAME}
+    classic(WEB, base, archive_of({"code": CODE + b"edited"}))
+    result = run()
+    assert result["actions"] == [f"import {WEB_NAME} into lp-a", f"import {WEB_NAME} into lp-b"]
+    for node in result["nodes"]:
+        assert node["bytes"] < 20_000
+        assert not node["repaired"]
+    assert run()["changed"] is False
+    assert not world.calls("save"), "docker save writes to disk what it reads"
+
+
+def test_docker_saves_what_its_files_do_not_give(world: Any, run: Any, classic: Any) -> None:
+    overlay = classic(WEB, archive_of({"code": CODE}))
+    file = next(overlay.glob("*/diff/code"))
+    file.write_bytes(b"edited by somebody"[: len(CODE)].ljust(len(CODE)))
+    changed = run(WEB)
+    assert set(world.node_images("lp-a")) == {WEB_NAME}
+    assert changed["nodes"][0]["repaired"], "what was read is not what the layer's digest names"
+    assert len(world.calls("save")) == 1
+
+    overlay = classic(WEB, archive_of({"code": CODE + b"next"}))
+    next(path for path in overlay.glob("*/diff/code") if path.read_bytes().endswith(b"next")).unlink()
+    assert run(WEB)["nodes"][0]["repaired"]
+    assert len(world.calls("save")) == 2
 
 
 def test_a_ctr_that_cannot_read_archives_itself_is_not_told_to(world: Any, run: Any) -> None:
