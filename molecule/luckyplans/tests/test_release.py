@@ -44,7 +44,7 @@ def test_the_commands_of_the_design_document(release, secrets):
     values = release.helm("get", "values", "luckyplans", "--all")
     assert "replicas: 2" in values
     history = release.helm("history", "luckyplans")
-    assert re.search(r"^1\s.*\sdeployed\s.*\sluckyplans-", history, re.MULTILINE)
+    assert re.search(r"^1\s.*\sdeployed\s+luckyplans-", history, re.MULTILINE)
     assert not secrets.keys_in(values + history)
 
 
