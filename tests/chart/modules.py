@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-CACHE = Path(os.environ.get("LUCKYPLANS_CACHE", Path.home() / ".luckyplans" / "cache")) / "tests"
+CACHE = Path.home() / ".luckyplans" / "cache" / "tests"
 # The oldest that the chart is for. tests/chart/helm3 pins it, and what it is compiled from.
 HELM3 = "3.18.6"
 CRDS = {
