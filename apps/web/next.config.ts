@@ -17,6 +17,10 @@ const nextConfig: NextConfig = {
     // The file system of the container is read-only.
     isrFlushToDisk: false,
   },
+  async rewrites() {
+    // Browsers ask for it unasked, whatever the page says.
+    return [{ source: "/favicon.ico", destination: "/icon.svg" }];
+  },
   async headers() {
     return [
       {
@@ -25,6 +29,7 @@ const nextConfig: NextConfig = {
           { key: "X-Content-Type-Options", value: "nosniff" },
           { key: "X-Frame-Options", value: "DENY" },
           { key: "Referrer-Policy", value: "strict-origin-when-cross-origin" },
+          { key: "Permissions-Policy", value: "camera=(), geolocation=(), microphone=()" },
         ],
       },
     ];

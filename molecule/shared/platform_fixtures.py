@@ -65,10 +65,11 @@ class Platform:
         """A page, as a browser on this machine gets it."""
         return self._fetch(urllib.request.Request(self.url + path))
 
-    def graphql(self, query: str, **variables: Any) -> Any:
-        """The data of an answer without errors."""
+    def graphql(self, query: str, token: str = "", **variables: Any) -> Any:
+        """The data of an answer without errors; the token is that of a session, which our own application asks for."""
         body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(f"{self.url}/graphql", body, {"Content-Type": "application/json"})
+        headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+        request = urllib.request.Request(f"{self.url}/graphql", body, headers)
         answer = json.loads(self._fetch(request))
         assert "errors" not in answer, answer
         return answer["data"]

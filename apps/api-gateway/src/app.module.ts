@@ -1,14 +1,19 @@
 import { ApolloDriver, type ApolloDriverConfig } from "@nestjs/apollo";
-import { type DynamicModule, Module } from "@nestjs/common";
+import { type DynamicModule, Module, type Type } from "@nestjs/common";
 import { APP_FILTER } from "@nestjs/core";
 import { GraphQLModule } from "@nestjs/graphql";
-import { ClientsModule, Transport } from "@nestjs/microservices";
+import { type ClientProxy, ClientsModule } from "@nestjs/microservices";
 import type { Config } from "./config";
-import { GraphQLErrorFilter } from "./graphql-error.filter";
+import { ErrorFilter } from "./error.filter";
 import { HealthController } from "./health/health.controller";
 import { HealthResolver } from "./health/health.resolver";
+import { HealthService } from "./health/health.service";
 import { PlansClient, RPC_TIMEOUT_MS, SERVICE_CORE } from "./plans/plans.client";
 import { PlansResolver } from "./plans/plans.resolver";
+import { limitRootFields, MAX_TOKENS } from "./query-limits";
+import { clientOptions, RedisClient } from "./redis-client";
+import { SECURE_COOKIES, SessionResolver } from "./session/session.resolver";
+import { JWT_SECRET, SessionService } from "./session/session.service";
 
 @Module({})
 export class AppModule {
@@ -23,29 +28,26 @@ export class AppModule {
           introspection: !config.production,
           graphiql: false,
           includeStacktraceInErrorResponses: false,
+          // A page elsewhere cannot send JSON without asking first, and nothing else is taken.
+          csrfPrevention: true,
+          allowBatchedHttpRequests: false,
+          parseOptions: { maxTokens: MAX_TOKENS },
+          validationRules: [limitRootFields],
         }),
-        ClientsModule.register([
-          {
-            name: SERVICE_CORE,
-            transport: Transport.REDIS,
-            options: {
-              host: config.redisHost,
-              port: config.redisPort,
-              // A connection that no longer answers, as after the loss of a node, is dropped and opened anew.
-              socketTimeout: 5000,
-              retryAttempts: Number.MAX_SAFE_INTEGER,
-              retryDelay: 1000,
-            },
-          },
-        ]),
+        ClientsModule.register([{ name: SERVICE_CORE, customClass: RedisClient as unknown as Type<ClientProxy>, options: clientOptions(config) }]),
       ],
       controllers: [HealthController],
       providers: [
         HealthResolver,
+        HealthService,
         PlansResolver,
         PlansClient,
         { provide: RPC_TIMEOUT_MS, useValue: 5000 },
-        { provide: APP_FILTER, useClass: GraphQLErrorFilter },
+        SessionResolver,
+        SessionService,
+        { provide: JWT_SECRET, useValue: config.jwtSecret },
+        { provide: SECURE_COOKIES, useValue: config.production },
+        { provide: APP_FILTER, useValue: new ErrorFilter(config.production) },
       ],
     };
   }

@@ -4,12 +4,17 @@ export interface Config {
   redisPort: number;
   /** Origins of pages elsewhere that may call the API. Pages of the same origin need no entry. */
   corsOrigins: string[];
+  /** Signs the sessions. */
+  jwtSecret: string;
   logLevel: LogLevel;
   production: boolean;
 }
 
 const LOG_LEVELS = ["fatal", "error", "warn", "log", "debug", "verbose"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
+
+// As long as the hash of HS256: a shorter key can be guessed from a token.
+const JWT_SECRET_BYTES = 32;
 
 /** Its message says what to set; where it was thrown helps nobody. */
 export class ConfigError extends Error {}
@@ -20,6 +25,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     redisHost: env.REDIS_HOST || "localhost",
     redisPort: readPort(env, "REDIS_PORT", 6379),
     corsOrigins: readOrigins(env),
+    jwtSecret: readJwtSecret(env),
     logLevel: readLogLevel(env),
     production: env.NODE_ENV === "production",
   };
@@ -46,6 +52,19 @@ function readOrigins(env: NodeJS.ProcessEnv): string[] {
     }
   }
   return origins;
+}
+
+/** Never in a message: what is printed here ends in a log. */
+function readJwtSecret(env: NodeJS.ProcessEnv): string {
+  const secret = env.JWT_SECRET ?? "";
+  const bytes = Buffer.byteLength(secret);
+  if (bytes < JWT_SECRET_BYTES) {
+    const found = bytes === 0 ? "is not set" : `has ${bytes} bytes`;
+    throw new ConfigError(
+      `JWT_SECRET ${found}: set it to at least ${JWT_SECRET_BYTES} random bytes, such as "openssl rand -hex 32" prints.`,
+    );
+  }
+  return secret;
 }
 
 function readLogLevel(env: NodeJS.ProcessEnv): LogLevel {

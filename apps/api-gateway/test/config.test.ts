@@ -1,19 +1,22 @@
 import { expect, test } from "vitest";
 import { readConfig } from "../src/config";
 
-test("has defaults for everything", () => {
-  expect(readConfig({})).toEqual({
+const JWT_SECRET = "0123456789abcdef0123456789abcdef";
+
+test("has defaults for everything but the secret", () => {
+  expect(readConfig({ JWT_SECRET })).toEqual({
     port: 3001,
     redisHost: "localhost",
     redisPort: 6379,
     corsOrigins: [],
+    jwtSecret: JWT_SECRET,
     logLevel: "log",
     production: false,
   });
 });
 
 test("reads several origins", () => {
-  const config = readConfig({ CORS_ORIGIN: "http://localhost, https://luckyplans.xyz" });
+  const config = readConfig({ JWT_SECRET, CORS_ORIGIN: "http://localhost, https://luckyplans.xyz" });
   expect(config.corsOrigins).toEqual(["http://localhost", "https://luckyplans.xyz"]);
 });
 
@@ -25,5 +28,16 @@ test.each([
   [{ CORS_ORIGIN: "https://luckyplans.xyz/" }, 'CORS_ORIGIN is "https://luckyplans.xyz/"'],
   [{ LOG_LEVEL: "loud" }, 'LOG_LEVEL is "loud"'],
 ])("names the variable that is wrong: %j", (env, message) => {
-  expect(() => readConfig(env)).toThrow(message);
+  expect(() => readConfig({ JWT_SECRET, ...env })).toThrow(message);
+});
+
+test.each([
+  [undefined, "JWT_SECRET is not set"],
+  ["", "JWT_SECRET is not set"],
+  ["hunter2-hunter2-hunter2-hunter2", "JWT_SECRET has 31 bytes"],
+])("demands a secret that cannot be guessed, and does not tell it: %j", (secret, message) => {
+  const read = () => readConfig({ JWT_SECRET: secret });
+  expect(read).toThrow(message);
+  expect(read).toThrow("set it to at least 32 random bytes");
+  expect(read).not.toThrow(/hunter2/);
 });

@@ -2,8 +2,9 @@ import "reflect-metadata";
 import { randomUUID } from "node:crypto";
 import { RpcException } from "@nestjs/microservices";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { LIST_LIMIT, PlansService, TITLE_MAX } from "../src/plans/plans.service";
+import { LIST_LIMIT, PlansService } from "../src/plans/plans.service";
 import { PlansStore } from "../src/plans/plans.store";
+import { TITLE_MAX } from "../src/plans/title";
 import { FakeRedis } from "./fake-redis";
 
 let redis: FakeRedis;

@@ -11,6 +11,7 @@ export function Plans() {
   const [plans, setPlans] = useState<Loaded>("loading");
   const [title, setTitle] = useState("");
   const [saving, setSaving] = useState(false);
+  const [done, setDone] = useState("");
   const [error, setError] = useState<{ text: string; about: "title" | "list" } | null>(null);
   const input = useRef<HTMLInputElement>(null);
 
@@ -40,15 +41,18 @@ export function Plans() {
       return;
     }
     setError(null);
+    setDone("");
     input.current?.focus();
-    if (title.trim() === "") {
-      setError({ text: "Give the plan a title.", about: "title" });
+    const problem = problemOf(title);
+    if (problem) {
+      setError({ text: problem, about: "title" });
       return;
     }
     setSaving(true);
     try {
-      await createPlan(title);
+      const plan = await createPlan(title);
       setTitle("");
+      setDone(`Added: ${plan.title}`);
       // Asked for again, so that what others added shows too.
       await load();
     } catch (reason) {
@@ -69,7 +73,6 @@ export function Plans() {
             ref={input}
             value={title}
             onChange={(event) => setTitle(event.target.value)}
-            maxLength={TITLE_MAX}
             autoComplete="off"
             required
             aria-invalid={error?.about === "title"}
@@ -85,33 +88,48 @@ export function Plans() {
 
       <div role="alert">
         {error && (
-          <p id="error" className="error" data-testid="plan-error">
-            {error.text}
-          </p>
+          <div className="notice">
+            <p id="error" className="error" data-testid="plan-error">
+              {error.text}
+            </p>
+            {error.about === "list" && (
+              <button type="button" onClick={retry}>
+                Load the plans again
+              </button>
+            )}
+          </div>
         )}
       </div>
+      {/* What everybody else sees in the list. */}
+      <p role="status" className="visually-hidden" data-testid="plan-done">
+        {done}
+      </p>
 
       <section aria-labelledby="plans">
         <h2 id="plans">Plans</h2>
-        <PlanList plans={plans} onRetry={retry} />
+        <PlanList plans={plans} />
       </section>
     </>
   );
 }
 
-function PlanList({ plans, onRetry }: { plans: Loaded; onRetry: () => void }) {
+function PlanList({ plans }: { plans: Loaded }) {
   if (plans === "failed") {
-    return (
-      <button type="button" onClick={onRetry}>
-        Load the plans again
-      </button>
-    );
+    return <p className="empty">The plans are not here yet.</p>;
   }
   if (plans === "loading") {
-    return <p role="status">Loading the plans…</p>;
+    return (
+      <p role="status" className="empty">
+        Loading the plans…
+      </p>
+    );
   }
   if (plans.length === 0) {
-    return <p role="status">No plans yet. Add the first one above.</p>;
+    return (
+      <p role="status" className="empty">
+        No plans yet. Add the first one above.
+      </p>
+    );
   }
   return (
     <ul data-testid="plan-list">
@@ -123,6 +141,15 @@ function PlanList({ plans, onRetry }: { plans: Loaded; onRetry: () => void }) {
       ))}
     </ul>
   );
+}
+
+/** What the server would say too; a limit in the input would cut what is pasted without a word. */
+function problemOf(title: string): string | null {
+  const length = [...title.trim()].length;
+  if (length === 0) {
+    return "Give the plan a title.";
+  }
+  return length > TITLE_MAX ? `The title has ${length} characters: shorten it to ${TITLE_MAX}.` : null;
 }
 
 function formatDate(iso: string): string {

@@ -26,6 +26,28 @@ test("sends the title as a variable to the same origin", async () => {
   expect(JSON.parse(String(init?.body))).toMatchObject({ variables: { title: 'a "quoted" title' } });
 });
 
+test("starts a session where the API asks for one, and goes on", async () => {
+  const refusal = { errors: [{ message: "This needs a session.", extensions: { code: "UNAUTHENTICATED" } }], data: null };
+  const answers = [refusal, { data: { startSession: { expiresAt: "" } } }, { data: { createPlan: plan } }];
+  const fetch = vi.fn(async (_url: string, _init: RequestInit) => new Response(JSON.stringify(answers.shift())));
+  vi.stubGlobal("fetch", fetch);
+  expect(await createPlan("Swim")).toEqual(plan);
+  const sent = fetch.mock.calls.map(([, init]) => [init.credentials, JSON.parse(String(init.body)).query.split(/[ (]/)[1]]);
+  expect(sent).toEqual([
+    ["include", "CreatePlan"],
+    ["include", "StartSession"],
+    ["include", "CreatePlan"],
+  ]);
+});
+
+test("starts no second session where the first is not taken", async () => {
+  const refusal = { errors: [{ message: "This needs a session.", extensions: { code: "UNAUTHENTICATED" } }], data: null };
+  const answers = [refusal, { data: { startSession: { expiresAt: "" } } }, refusal];
+  vi.stubGlobal("fetch", async () => new Response(JSON.stringify(answers.shift())));
+  await expect(createPlan("Swim")).rejects.toThrow("This needs a session.");
+  expect(answers).toEqual([]);
+});
+
 test("passes on what the API says", async () => {
   answer({ errors: [{ message: "The title is empty." }], data: null });
   await expect(createPlan(" ")).rejects.toThrow("The title is empty.");

@@ -20,7 +20,7 @@ describe("the list", () => {
   test("says that it loads, then shows the plans", async () => {
     listPlans.mockResolvedValue([read, swim]);
     render(<Plans />);
-    expect(screen.getByRole("status").textContent).toBe("Loading the plans…");
+    expect(screen.getByText("Loading the plans…").getAttribute("role")).toBe("status");
     const items = await screen.findAllByTestId("plan-item");
     expect(items.map((item) => item.querySelector(".title")?.textContent)).toEqual(["Read", "Swim"]);
   });
@@ -56,6 +56,7 @@ describe("the form", () => {
     const input = screen.getByLabelText<HTMLInputElement>("New plan");
     expect(input.value).toBe("");
     expect(document.activeElement).toBe(input);
+    expect(screen.getByTestId("plan-done").textContent).toBe("Added: Swim");
   });
 
   test("asks for a title instead of sending none", async () => {
@@ -65,6 +66,18 @@ describe("the form", () => {
     await userEvent.click(screen.getByTestId("plan-submit"));
     expect(screen.getByTestId("plan-error").textContent).toBe("Give the plan a title.");
     expect(screen.getByTestId("plan-title").getAttribute("aria-invalid")).toBe("true");
+    expect(createPlan).not.toHaveBeenCalled();
+  });
+
+  test("says that a title is too long, and cuts nothing off", async () => {
+    listPlans.mockResolvedValue([]);
+    render(<Plans />);
+    const long = "🍀".repeat(121);
+    await userEvent.click(screen.getByTestId("plan-title"));
+    await userEvent.paste(long);
+    await userEvent.click(screen.getByTestId("plan-submit"));
+    expect(screen.getByTestId("plan-error").textContent).toBe("The title has 121 characters: shorten it to 120.");
+    expect(screen.getByLabelText<HTMLInputElement>("New plan").value).toBe(long);
     expect(createPlan).not.toHaveBeenCalled();
   });
 

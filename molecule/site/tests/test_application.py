@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import uuid
+
+import pytest
 
 APPLICATIONS = ("web", "api-gateway", "service-core")
 
@@ -13,12 +16,23 @@ def test_health(platform):
     assert platform.graphql("{ health }") == {"health": "API Gateway is running"}
 
 
+def test_health_tells_of_what_the_gateway_depends_on(platform):
+    health = json.loads(platform.kubectl("get", "--raw=/api/v1/namespaces/luckyplans/services/api-gateway:http/proxy/health"))
+    assert health == {"status": "ok", "dependencies": {"redis": "up", "service-core": "up"}}
+
+
 def test_plan_is_created_and_found(platform):
     title = f"a plan of the tests {uuid.uuid4()}"
     query = "mutation ($title: String!) { createPlan(title: $title) { id title createdAt } }"
-    created = platform.graphql(query, title=title)["createPlan"]
+    token = platform.graphql("mutation { startSession { token } }")["startSession"]["token"]
+    created = platform.graphql(query, token, title=title)["createPlan"]
     assert created["title"] == title
     assert created in platform.graphql("{ plans { id title createdAt } }")["plans"]
+
+
+def test_plan_is_refused_without_a_session(platform):
+    with pytest.raises(AssertionError, match="UNAUTHENTICATED"):
+        platform.graphql('mutation { createPlan(title: "of nobody") { id } }')
 
 
 def test_page_is_served(platform):

@@ -3,6 +3,7 @@ import { Inject, Injectable, Logger, type OnApplicationBootstrap } from "@nestjs
 import type { ClientProxy } from "@nestjs/microservices";
 import { GraphQLError } from "graphql";
 import { firstValueFrom, timeout } from "rxjs";
+import { requestId } from "../request";
 import type { Plan } from "./plan.model";
 
 export const SERVICE_CORE = Symbol("SERVICE_CORE");
@@ -19,6 +20,10 @@ export class PlansClient implements OnApplicationBootstrap {
   ) {}
 
   onApplicationBootstrap(): void {
+    // service-core logs under the same id.
+    this.serviceCore.setOnDispatchHook((packet) => {
+      packet.metadata = { requestId: requestId() ?? "" };
+    });
     // Connects early so that the first request need not wait; where Redis is away, the client goes on trying by itself.
     this.serviceCore.connect().catch((error: unknown) => this.logger.warn(`Redis is not there yet: ${text(error)}`));
   }

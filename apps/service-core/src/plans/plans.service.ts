@@ -2,8 +2,8 @@ import { Injectable } from "@nestjs/common";
 import { RpcException } from "@nestjs/microservices";
 import type { Plan } from "./plan";
 import { PlansStore } from "./plans.store";
+import { readTitle } from "./title";
 
-export const TITLE_MAX = 120;
 export const LIST_LIMIT = 100;
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -21,21 +21,12 @@ export class PlansService {
     if (typeof id !== "string" || !UUID.test(id)) {
       throw badInput("The id of a plan must be a lower-case UUID.");
     }
-    return this.store.insertOnce({ id, title: readTitle(title), createdAt: new Date().toISOString() });
+    const read = readTitle(title);
+    if ("problem" in read) {
+      throw badInput(read.problem);
+    }
+    return this.store.insertOnce({ id, title: read.title, createdAt: new Date().toISOString() });
   }
-}
-
-function readTitle(value: unknown): string {
-  const title = typeof value === "string" ? value.trim() : "";
-  // Counted in code points: to its author an emoji is one character.
-  const length = [...title].length;
-  if (length === 0) {
-    throw badInput("The title is empty: give the plan a title.");
-  }
-  if (length > TITLE_MAX) {
-    throw badInput(`The title has ${length} characters: shorten it to ${TITLE_MAX}.`);
-  }
-  return title;
 }
 
 function badInput(message: string): RpcException {
