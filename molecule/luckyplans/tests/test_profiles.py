@@ -72,6 +72,8 @@ def installed(platform, custom_resources, elsewhere):
             found[name_of(path)] = future
     yield found
     for path in CI:
+        # First what takes requests of any host, and with them those of the next tests.
+        Release(platform, f"t-{name_of(path)}").kubectl("delete", "ingress", "--all")
         Release(platform).kubectl("delete", "namespace", f"t-{name_of(path)}", "--wait=false")
     Release(platform).kubectl("delete", "namespace", "t-dry", "t-elsewhere", "--wait=false")
 
