@@ -4,82 +4,29 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import shutil
-import subprocess
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from charts import PROFILES, Chart, Objects
 
-CHART_DIR = Path(__file__).resolve().parents[2] / "infrastructure" / "helm" / "luckyplans"
-
-
-class Objects(list[dict[str, Any]]):
-    """What a render gives, in its order."""
-
-    def one(self, kind: str, name: str) -> dict[str, Any]:
-        found = [item for item in self if (item["kind"], item["metadata"]["name"]) == (kind, name)]
-        assert len(found) == 1, f"{len(found)} objects are {kind} {name}"
-        return found[0]
-
-    def kind(self, kind: str) -> dict[str, dict[str, Any]]:
-        return {item["metadata"]["name"]: item for item in self if item["kind"] == kind}
-
-    def pod_templates(self) -> dict[str, dict[str, Any]]:
-        """By the name of the Deployment or Job."""
-        return {
-            item["metadata"]["name"]: item["spec"]["template"] for item in self if item["kind"] in ("Deployment", "Job")
-        }
-
-
-class Chart:
-    def __init__(self, helm: str, env: dict[str, str], path: Path = CHART_DIR) -> None:
-        self.helm, self.env, self.path = helm, env, path
-        self.rendered: dict[str, Objects] = {}
-
-    def run(
-        self, *args: str, values: dict[str, Any] | None = None, env: dict[str, str] | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [self.helm, *args, "--values", "-"],
-            input=json.dumps(values or {}),
-            env=self.env | (env or {}),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    def text(
-        self,
-        values: dict[str, Any] | None = None,
-        file: Path | None = None,
-        namespace: str = "luckyplans",
-        options: tuple[str, ...] = (),
-        env: dict[str, str] | None = None,
-    ) -> str:
-        files = ["--values", str(file)] if file else []
-        done = self.run(
-            "template", "luckyplans", str(self.path), "--namespace", namespace, *files, *options, values=values, env=env
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def render(self, *args: Any, **kwargs: Any) -> Objects:
-        """The objects; the same question is put to Helm once, so tests only read them."""
-        question = repr((args, sorted(kwargs.items())))
-        if question not in self.rendered:
-            documents = yaml.load_all(self.text(*args, **kwargs), yaml.CSafeLoader)
-            self.rendered[question] = Objects(item for item in documents if item)
-        return self.rendered[question]
-
-    def refusal(self, values: dict[str, Any]) -> str:
-        done = self.run("template", "luckyplans", str(self.path), values=values)
-        assert done.returncode != 0, "helm template accepted the values"
-        return done.stderr
+RESOURCES = {
+    "/api/v1": {
+        "secrets": "Secret",
+        "configmaps": "ConfigMap",
+        "services": "Service",
+        "namespaces": "Namespace",
+        "persistentvolumeclaims": "PersistentVolumeClaim",
+    },
+    "/apis/apps/v1": {"deployments": "Deployment"},
+    "/apis/networking.k8s.io/v1": {"ingresses": "Ingress", "networkpolicies": "NetworkPolicy"},
+}
 
 
 def find_helm() -> str | None:
@@ -87,10 +34,93 @@ def find_helm() -> str | None:
 
 
 @pytest.fixture(scope="session")
-def chart(tmp_path_factory: pytest.TempPathFactory) -> Chart:
+def helm_env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Nothing of the user's Helm or cluster takes part."""
+    home = tmp_path_factory.mktemp("helm")
+    return {"PATH": os.environ["PATH"], "HOME": str(home), "KUBECONFIG": str(home / "none")}
+
+
+@pytest.fixture(scope="session")
+def chart(helm_env: dict[str, str]) -> Chart:
     helm = find_helm()
     if not helm:
         pytest.skip("no helm: neither the variable HELM, nor on PATH, nor ~/.luckyplans/bin/helm")
-    home = tmp_path_factory.mktemp("helm")
-    # Nothing of the user's Helm or cluster takes part.
-    return Chart(helm, {"PATH": os.environ["PATH"], "HOME": str(home), "KUBECONFIG": str(home / "none")})
+    return Chart(helm, helm_env)
+
+
+@pytest.fixture(params=PROFILES, ids=lambda path: path.name)
+def profile(request: pytest.FixtureRequest) -> Path:
+    return request.param
+
+
+@pytest.fixture
+def objects(chart: Chart, profile: Path) -> Objects:
+    return chart.render(file=profile)
+
+
+class Cluster:
+    """The few answers of an API server that Helm wants for lookup."""
+
+    def __init__(self, kubeconfig: Path, answers: dict[str, Any]) -> None:
+        self.answers = answers
+        # How a chart is rendered with it.
+        self.helm: dict[str, Any] = {
+            "options": ("--dry-run=server", "--disable-openapi-validation", "--is-upgrade"),
+            "env": {"KUBECONFIG": str(kubeconfig)},
+        }
+
+    def has(self, resource: str, name: str, **fields: Any) -> None:
+        (kind,) = [kinds[resource] for kinds in RESOURCES.values() if resource in kinds]
+        path = f"/api/v1/namespaces/luckyplans/{resource}/{name}"
+        self.answers[path] = {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, **fields}
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    answers: dict[str, Any] = {
+        "/version": {"major": "1", "minor": "36", "gitVersion": "v1.36.4"},
+        "/api": {"kind": "APIVersions", "versions": ["v1"]},
+        "/apis": {
+            "kind": "APIGroupList",
+            "groups": [
+                {"name": group, "versions": [{"groupVersion": f"{group}/v1", "version": "v1"}]}
+                for group in ("apps", "networking.k8s.io")
+            ],
+        },
+    }
+    for path, kinds in RESOURCES.items():
+        answers[path] = {
+            "kind": "APIResourceList",
+            "groupVersion": path.split("/", 2)[2],
+            "resources": [
+                {"name": name, "kind": kind, "namespaced": kind != "Namespace", "verbs": ["get"]}
+                for name, kind in kinds.items()
+            ],
+        }
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path = self.path.split("?")[0]
+            missing = {"kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound"}
+            body = json.dumps(answers.get(path, missing)).encode()
+            self.send_response(200 if path in answers else 404)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    kubeconfig = {
+        "clusters": [{"name": "stub", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}],
+        "contexts": [{"name": "stub", "context": {"cluster": "stub", "user": "stub"}}],
+        "current-context": "stub",
+        "users": [{"name": "stub", "user": {}}],
+    }
+    (tmp_path / "kubeconfig").write_text(json.dumps(kubeconfig))
+    yield Cluster(tmp_path / "kubeconfig", answers)
+    server.shutdown()
+    server.server_close()

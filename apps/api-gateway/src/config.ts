@@ -2,6 +2,7 @@ export interface Config {
   port: number;
   redisHost: string;
   redisPort: number;
+  redisPassword?: string | undefined;
   /** Origins of pages elsewhere that may call the API. Pages of the same origin need no entry. */
   corsOrigins: string[];
   /** Signs the sessions. */
@@ -24,6 +25,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     port: readPort(env, "PORT", 3001),
     redisHost: env.REDIS_HOST || "localhost",
     redisPort: readPort(env, "REDIS_PORT", 6379),
+    redisPassword: env.REDIS_PASSWORD || undefined,
     corsOrigins: readOrigins(env),
     jwtSecret: readJwtSecret(env),
     logLevel: readLogLevel(env),

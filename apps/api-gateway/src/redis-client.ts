@@ -28,6 +28,7 @@ export function clientOptions(config: Config) {
   return {
     host: config.redisHost,
     port: config.redisPort,
+    password: config.redisPassword,
     // A connection that no longer answers, as after the loss of a node, is dropped and opened anew.
     socketTimeout: 5000,
     // What could not be sent is over: sent later, it would make a plan of which its author was told that it failed.

@@ -41,3 +41,9 @@ test.each([
   expect(read).toThrow("set it to at least 32 random bytes");
   expect(read).not.toThrow(/hunter2/);
 });
+
+test("reads the password of Redis, of which an empty one is none", () => {
+  const env = { JWT_SECRET: "0123456789abcdef".repeat(2) };
+  expect(readConfig({ ...env, REDIS_PASSWORD: "x" }).redisPassword).toBe("x");
+  expect(readConfig({ ...env, REDIS_PASSWORD: "" }).redisPassword).toBeUndefined();
+});

@@ -1,6 +1,7 @@
 export interface Config {
   redisHost: string;
   redisPort: number;
+  redisPassword?: string | undefined;
   logLevel: LogLevel;
   production: boolean;
 }
@@ -15,6 +16,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   return {
     redisHost: env.REDIS_HOST || "localhost",
     redisPort: readPort(env, "REDIS_PORT", 6379),
+    redisPassword: env.REDIS_PASSWORD || undefined,
     logLevel: readLogLevel(env),
     production: env.NODE_ENV === "production",
   };

@@ -9,6 +9,7 @@ export function connectionOptions(config: Config) {
   return {
     host: config.redisHost,
     port: config.redisPort,
+    password: config.redisPassword,
     commandTimeout: 2000,
     maxRetriesPerRequest: 1,
     // A connection that no longer answers, as after the loss of a node, is dropped and opened anew.

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { readConfig } from "../src/config";
+import { connectionOptions } from "../src/redis";
 
 test("has defaults for everything", () => {
   expect(readConfig({})).toEqual({ redisHost: "localhost", redisPort: 6379, logLevel: "log", production: false });
@@ -18,4 +19,9 @@ test.each([
   [{ LOG_LEVEL: "loud" }, 'LOG_LEVEL is "loud"'],
 ])("names the variable that is wrong: %j", (env, message) => {
   expect(() => readConfig(env)).toThrow(message);
+});
+
+test("logs in to Redis with its password, of which an empty one is none", () => {
+  expect(connectionOptions(readConfig({ REDIS_PASSWORD: "x" })).password).toBe("x");
+  expect(connectionOptions(readConfig({ REDIS_PASSWORD: "" })).password).toBeUndefined();
 });

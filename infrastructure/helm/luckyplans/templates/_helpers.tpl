@@ -78,6 +78,18 @@ strategy:
     maxUnavailable: 0
 {{- end }}
 
+{{/* (dict "root" $ "component" "web"): replicas apart from each other, those of one revision, where there are several nodes. */}}
+{{- define "luckyplans.spread" -}}
+topologySpreadConstraints:
+  - maxSkew: 1
+    topologyKey: kubernetes.io/hostname
+    whenUnsatisfiable: ScheduleAnyway
+    matchLabelKeys: [pod-template-hash]
+    labelSelector:
+      matchLabels:
+        {{- include "luckyplans.selector" . | nindent 8 }}
+{{- end }}
+
 {{/* Traefik and kube-proxy learn of an ending pod a little later than the pod itself. */}}
 {{- define "luckyplans.drain" -}}
 lifecycle:
@@ -118,16 +130,47 @@ LOG_LEVEL: {{ .Values.config.logLevel | quote }}
 {{- end }}
 
 {{/*
-JWT_SECRET in base64: the one in the cluster, else a new one. A new one is remembered for the rest of this render, so
-that the Secret and the checksum of its consumers speak of the same value.
+Data of luckyplans-secrets in base64: what the cluster has, else something new. It is remembered for the rest of this render,
+so that the Secret and the checksums of its consumers speak of the same values. Only for secrets.create, where Helm is live.
 */}}
-{{- define "luckyplans.jwtSecret" -}}
+{{- define "luckyplans.secretData" -}}
 {{- if not (hasKey .Values.secrets "generated") -}}
-{{- $live := lookup "v1" "Secret" .Release.Namespace "luckyplans-secrets" -}}
-{{- $kept := get (get $live "data" | default dict) "JWT_SECRET" -}}
-{{- $_ := set .Values.secrets "generated" ($kept | default (randAlphaNum 48 | b64enc)) -}}
+{{- $live := get (lookup "v1" "Secret" .Release.Namespace "luckyplans-secrets") "data" | default dict -}}
+{{- $data := dict -}}
+{{- range $key := ternary (list "JWT_SECRET" "REDIS_PASSWORD") (list "JWT_SECRET") .Values.redis.auth.enabled -}}
+{{- $_ := set $data $key (get $live $key | default (randAlphaNum 48 | b64enc)) -}}
 {{- end -}}
-{{- .Values.secrets.generated -}}
+{{- $_ := set .Values.secrets "generated" $data -}}
+{{- end -}}
+{{- toYaml .Values.secrets.generated -}}
+{{- end }}
+
+{{/* (dict "root" $ "key" "JWT_SECRET"): on the pods that use the key. Only for secrets.create: no other Secret is read. */}}
+{{- define "luckyplans.secretChecksum" -}}
+checksum/{{ .key | lower | replace "_" "-" }}: {{ get (include "luckyplans.secretData" .root | fromYaml) .key | sha256sum }}
+{{- end }}
+
+{{/* "JWT_SECRET": the variable, from the key of the same name. */}}
+{{- define "luckyplans.secretEnv" -}}
+- name: {{ . }}
+  valueFrom:
+    secretKeyRef:
+      name: luckyplans-secrets
+      key: {{ . }}
+{{- end }}
+
+{{/* What the claim of Redis's data asks for in the cluster, as YAML; empty where there is none, or where Helm is not live. */}}
+{{- define "luckyplans.liveClaim" -}}
+{{- if .Values.secrets.create -}}
+{{- get (lookup "v1" "PersistentVolumeClaim" .Release.Namespace "redis-data") "spec" | default dict | toYaml -}}
+{{- end -}}
+{{- end }}
+
+{{/* A quantity of Kubernetes ("1.5Gi", "50m") or a size of Redis's ("96mb") as a number. */}}
+{{- define "luckyplans.number" -}}
+{{- $units := dict "" 1.0 "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 -}}
+{{- $_ := merge $units (dict "Ki" 1024.0 "kb" 1024.0 "Mi" 1048576.0 "mb" 1048576.0 "Gi" 1073741824.0 "gb" 1073741824.0 "Ti" 1099511627776.0) -}}
+{{- mulf (regexFind "^[0-9.]+" . | float64) (get $units (regexFind "[A-Za-z]*$" .)) -}}
 {{- end }}
 
 {{/* (dict "root" $ "name" "redirect-https"): how an Ingress names a Middleware of this release's namespace. */}}

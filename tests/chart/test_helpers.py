@@ -1,7 +1,7 @@
 # Copyright (c) 2026, luckyplans contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Image references: the table of the design document, and the filter image_ref beside the chart."""
+"""_helpers.tpl: image references, by the table of the design document and the filter image_ref beside the chart; labels; sizes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import jsonschema
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.luckyplans.platform.plugins.filter.image_ref import FilterModule
+from charts import CHART_DIR, FIXED, Chart, Objects, load, merged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-CHART_DIR = Path(__file__).resolve().parents[2] / "infrastructure" / "helm" / "luckyplans"
 DIGEST = "sha256:" + "0a" * 32
 
 image_ref = FilterModule().filters()["image_ref"]
@@ -74,28 +74,24 @@ def spec(registry: str, owner: str, prefix: str, tag: object, digest: str) -> di
     }
 
 
-def image_of(objects: Any, name: str) -> str:
+def image_of(objects: Objects, name: str) -> str:
     return objects.one("Deployment", name)["spec"]["template"]["spec"]["containers"][0]["image"]
 
 
 @pytest.mark.parametrize(("row", "expected"), TABLE)
-def test_chart_and_filter_render_the_same(chart: Any, row: Any, expected: str) -> None:
+def test_chart_and_filter_render_the_same(chart: Chart, row: Any, expected: str) -> None:
     assert image_of(chart.render(values(*row)), "api-gateway") == expected
     assert image_ref(spec(*row)) == expected
 
 
 @pytest.mark.parametrize("row", REFUSED)
-def test_chart_and_filter_refuse_the_same(chart: Any, row: Any) -> None:
+def test_chart_and_filter_refuse_the_same(chart: Chart, row: Any) -> None:
     assert "the schema" in chart.refusal(values(*row))
     with pytest.raises(AnsibleFilterError):
         image_ref(spec(*row))
 
 
-@pytest.mark.parametrize("part", ["web", "apiGateway", "serviceCore", "redis"])
-@pytest.mark.parametrize("tag", ["", None])
-def test_neither_tag_nor_digest_is_refused_by_a_sentence(chart: Any, part: str, tag: str | None) -> None:
-    sentence = f"{part}.image.tag and {part}.image.digest are both empty; give at least one of the two."
-    assert sentence in chart.refusal({part: {"image": {"tag": tag}}})
+def test_the_filter_refuses_neither_tag_nor_digest_as_well() -> None:
     with pytest.raises(AnsibleFilterError, match="tag is '' and digest is ''"):
         image_ref({"repository": "redis", "tag": "", "digest": ""})
 
@@ -109,26 +105,63 @@ def test_neither_tag_nor_digest_is_refused_by_a_sentence(chart: Any, part: str, 
         ({"tag": "", "digest": DIGEST}, f"redis@{DIGEST}"),
     ],
 )
-def test_redis(chart: Any, image: dict[str, str], expected: str) -> None:
+def test_redis(chart: Chart, image: dict[str, str], expected: str) -> None:
     objects = chart.render({"image": {"registry": "ghcr.io"}, "redis": {"image": image}})
     assert image_of(objects, "redis") == expected
     assert image_ref({"repository": "redis", "tag": "7-alpine"} | image) == expected
 
 
-def test_each_application_has_its_own_tag(chart: Any) -> None:
+def test_each_application_has_its_own_tag(chart: Chart) -> None:
     tags = {"web": "web", "apiGateway": "api-gateway", "serviceCore": "service-core"}
     objects = chart.render({value: {"image": {"tag": f"of-{name}"}} for value, name in tags.items()})
     for name in tags.values():
         assert image_of(objects, name) == f"luckyplans/{name}:of-{name}"
 
 
-def test_pull_policy_and_secrets(chart: Any) -> None:
+def test_pull_policy_and_secrets(chart: Chart) -> None:
     objects = chart.render({"image": {"pullPolicy": "Always", "pullSecrets": ["one", "two"]}})
     for name, template in objects.pod_templates().items():
         assert template["spec"]["imagePullSecrets"] == [{"name": "one"}, {"name": "two"}]
         # A public image by a fixed tag: asking its registry at every start would only meet its rate limit.
         expected = "IfNotPresent" if name == "redis" else "Always"
         assert template["spec"]["containers"][0]["imagePullPolicy"] == expected
+
+
+# --- Labels and sizes -------------------------------------------------------------------------------------------------
+
+
+def test_labels(objects: Objects) -> None:
+    for item in objects:
+        labels = item["metadata"]["labels"]
+        assert labels["helm.sh/chart"] == "luckyplans-0.2.0"
+        assert labels["app.kubernetes.io/instance"] == "luckyplans"
+        assert labels["app.kubernetes.io/managed-by"] == "Helm"
+
+
+def test_a_new_chart_version_rolls_no_pod(chart: Chart, profile: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "luckyplans"
+    shutil.copytree(chart.path, copy)
+    metadata = (copy / "Chart.yaml").read_text()
+    (copy / "Chart.yaml").write_text(metadata.replace("version: 0.2.0\n", "version: 9.0.0+abcdef0123456789\n"))
+    before = chart.render(FIXED, file=profile)
+    after = chart.at(copy).render(FIXED, file=profile)
+    assert after.one("Deployment", "web")["metadata"]["labels"]["helm.sh/chart"] == "luckyplans-9.0.0_abcdef0123456789"
+    assert after.pod_templates() == before.pod_templates()
+    for name, template in after.pod_templates().items():
+        assert "helm.sh/chart" not in template["metadata"]["labels"], name
+
+
+@pytest.mark.parametrize(
+    ("size", "number"),
+    [("2", 2), ("0.5", 0.5), ("250m", 0.25), ("3k", 3e3), ("1.5Gi", 1.5 * 2**30), ("2G", 2e9), ("96mb", 96 * 2**20), ("64kb", 2**16), ("1Ti", 2**40)],
+)
+def test_sizes(chart: Chart, tmp_path: Path, size: str, number: float) -> None:
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "Chart.yaml").write_text("{apiVersion: v2, name: sizes, version: 0.1.0}")
+    (tmp_path / "templates" / "size.yaml").write_text('number: {{ include "luckyplans.number" .Values.size | float64 }}')
+    shutil.copy(CHART_DIR / "templates" / "_helpers.tpl", tmp_path / "templates")
+    (found,) = chart.at(tmp_path).render({"size": size})
+    assert float(found["number"]) == number
 
 
 # --- Generated cases --------------------------------------------------------------------------------------------------
@@ -173,16 +206,16 @@ references: {{ $references | toJson }}
 """
 
 
-def rendered(chart: Any, folder: Path, specs: list[dict[str, str]]) -> list[str]:
+def rendered(chart: Chart, folder: Path, specs: list[dict[str, str]]) -> list[str]:
     (folder / "templates").mkdir()
     (folder / "Chart.yaml").write_text("{apiVersion: v2, name: cases, version: 0.1.0}")
     (folder / "templates" / "cases.yaml").write_text(CASES_TEMPLATE)
     shutil.copy(CHART_DIR / "templates" / "_helpers.tpl", folder / "templates")
-    (found,) = type(chart)(chart.helm, chart.env, folder).render({"cases": specs})
+    (found,) = chart.at(folder).render({"cases": specs})
     return found["references"]
 
 
-def test_chart_and_filter_render_the_same_for_generated_images(chart: Any, tmp_path: Path) -> None:
+def test_chart_and_filter_render_the_same_for_generated_images(chart: Chart, tmp_path: Path) -> None:
     specs: list[dict[str, str]] = []
 
     # Only drawn here: one Helm renders them all.
@@ -211,6 +244,7 @@ def test_chart_and_filter_render_the_same_for_generated_images(chart: Any, tmp_p
 
 # Where Python's $ also matches before a newline at the end, Helm's does not.
 SCHEMA = jsonschema.Draft202012Validator(json.loads((CHART_DIR / "values.schema.json").read_text().replace('$"', r'\\Z"')))
+DEFAULTS = load(CHART_DIR / "values.yaml")
 STRAY = st.sampled_from(["", *"aZ0._-/:@ \n\u00e9", "..", "//"])
 
 
@@ -236,7 +270,7 @@ def test_schema_and_filter_accept_the_same(key: str) -> None:
             value = right[:place] + stray + right[place:]
             image = {"image": {key: value}}
             answer = accepted(base | image["image"])
-            assert answer == SCHEMA.is_valid({"redis": image} if key in ("repository", "tag", "digest") else image), value
+            assert answer == SCHEMA.is_valid(merged(DEFAULTS, {"redis": image} if key in ("repository", "tag", "digest") else image)), value
             answers.add(answer)
 
     compare()

@@ -16,33 +16,47 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import pytest
+from charts import PROD, Chart, merged
 
-TLS = {"config": {"corsOrigin": "https://x.org"}, "smokeTest": {"enabled": True, "throughIngress": True}}
+THROUGH = {"config": {"corsOrigin": "https://x.org"}, "smokeTest": {"throughIngress": True}, "ingress": {"host": "x.org"}}
 
 
-def job(chart: Any, values: dict[str, Any]) -> dict[str, Any]:
-    return chart.render({"smokeTest": {"enabled": True}} | values).one("Job", "smoke-test")
+def job(chart: Chart, values: dict[str, Any]) -> dict[str, Any]:
+    return chart.render(merged({"smokeTest": {"enabled": True}}, values)).one("Job", "smoke-test")
 
 
 def environment(job: dict[str, Any]) -> dict[str, str]:
     return {item["name"]: item["value"] for item in job["spec"]["template"]["spec"]["containers"][0]["env"]}
 
 
-def test_off_by_default(chart: Any) -> None:
+def test_off_by_default(chart: Chart) -> None:
     assert not chart.render().kind("Job")
 
 
-def test_it_runs_after_each_deploy_and_ends(chart: Any) -> None:
-    found = job(chart, {"smokeTest": {"enabled": True, "deadlineSeconds": 120}})
-    assert found["metadata"]["annotations"] == {
-        "helm.sh/hook": "post-install,post-upgrade",
-        "helm.sh/hook-delete-policy": "before-hook-creation",
-    }
+HELM = {"helm.sh/hook": "post-install,post-upgrade", "helm.sh/hook-delete-policy": "before-hook-creation"}
+ARGO_CD = {"argocd.argoproj.io/hook": "PostSync", "argocd.argoproj.io/hook-delete-policy": "BeforeHookCreation"}
+
+
+@pytest.mark.parametrize(("values", "expected"), [({}, HELM), ({"hook": "helm"}, HELM), ({"hook": "argocd"}, ARGO_CD)])
+def test_it_is_a_hook_of_one_of_the_two(chart: Chart, values: dict[str, str], expected: dict[str, str]) -> None:
+    assert job(chart, {"smokeTest": values})["metadata"]["annotations"] == expected
+
+
+def test_in_prod_it_is_argo_cds_and_asks_through_the_ingress(chart: Chart) -> None:
+    found = chart.render(file=PROD).one("Job", "smoke-test")
+    assert found["metadata"]["annotations"] == ARGO_CD
+    assert "https://luckyplans.xyz/" in [check["url"] for check in json.loads(environment(found)["CHECKS"])]
+
+
+def test_it_ends_and_stays_to_be_read(chart: Chart) -> None:
+    found = job(chart, {"smokeTest": {"deadlineSeconds": 120}})
     assert (found["spec"]["backoffLimit"], found["spec"]["activeDeadlineSeconds"]) == (0, 150)
     assert environment(found)["DEADLINE_SECONDS"] == "120"
+    # A hook that vanishes by itself leaves Argo CD waiting.
+    assert "ttlSecondsAfterFinished" not in found["spec"]
 
 
-def test_what_it_asks(chart: Any) -> None:
+def test_what_it_asks(chart: Chart) -> None:
     inside = [
         {"name": "web", "url": "http://web:3000/healthz"},
         {"name": "api-gateway", "url": "http://api-gateway:3001/graphql", "query": "{ health }"},
@@ -53,7 +67,7 @@ def test_what_it_asks(chart: Any) -> None:
         },
     ]
     assert json.loads(environment(job(chart, {}))["CHECKS"]) == inside
-    through = job(chart, TLS | {"ingress": {"host": "x.org", "tls": {"enabled": True}}})
+    through = job(chart, merged(THROUGH, {"ingress": {"tls": {"enabled": True}}}))
     assert json.loads(environment(through)["CHECKS"]) == [
         *inside,
         {"name": "web through the ingress", "url": "https://x.org/"},
@@ -65,8 +79,8 @@ def test_what_it_asks(chart: Any) -> None:
     ("certificate", "verified"),
     [("letsencrypt", True), ("provided", True), ("letsencrypt_staging", False), ("self_signed", False)],
 )
-def test_it_verifies_certificates_that_can_be_verified(chart: Any, certificate: str, verified: bool) -> None:
-    found = job(chart, TLS | {"ingress": {"host": "x.org", "tls": {"enabled": True, "certificate": certificate}}})
+def test_it_verifies_certificates_that_can_be_verified(chart: Chart, certificate: str, verified: bool) -> None:
+    found = job(chart, merged(THROUGH, {"ingress": {"tls": {"enabled": True, "certificate": certificate}}}))
     assert ("NODE_TLS_REJECT_UNAUTHORIZED" not in environment(found)) is verified
 
 
@@ -112,7 +126,7 @@ def origin() -> Iterator[str]:
     server.shutdown()
 
 
-def run_script(chart: Any, *checks: dict[str, str], deadline: int) -> tuple[int, list[str]]:
+def run_script(chart: Chart, *checks: dict[str, str], deadline: int) -> tuple[int, list[str]]:
     node = shutil.which("node")
     if not node:
         pytest.skip("no node on PATH to run the smoke test's script with")
@@ -129,7 +143,7 @@ def run_script(chart: Any, *checks: dict[str, str], deadline: int) -> tuple[int,
     return done.returncode, sorted(done.stdout.splitlines())
 
 
-def test_the_script_is_content_with_answers(chart: Any, origin: str) -> None:
+def test_the_script_is_content_with_answers(chart: Chart, origin: str) -> None:
     code, lines = run_script(
         chart,
         {"name": "page", "url": f"{origin}/ok"},
@@ -142,7 +156,7 @@ def test_the_script_is_content_with_answers(chart: Any, origin: str) -> None:
     assert code == 0
 
 
-def test_the_script_names_what_failed(chart: Any, origin: str) -> None:
+def test_the_script_names_what_failed(chart: Chart, origin: str) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         closed = f"http://127.0.0.1:{unused.getsockname()[1]}/"
