@@ -31,8 +31,10 @@ export function clientOptions(config: Config) {
     password: config.redisPassword,
     // A connection that no longer answers, as after the loss of a node, is dropped and opened anew.
     socketTimeout: 5000,
-    // What could not be sent is over: sent later, it would make a plan of which its author was told that it failed.
-    enableOfflineQueue: false,
+    // A request waits for the one attempt to connect that goes on, and no longer: sent later, it would make a plan of which
+    // its author was told that it failed. So is what was on its way when the connection broke.
+    connectTimeout: 3000,
+    maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     // The last two are NestJS's own.
     retryAttempts: Number.MAX_SAFE_INTEGER,
