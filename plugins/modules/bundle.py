@@ -216,7 +216,7 @@ import traceback
 import zipfile
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
@@ -409,7 +409,8 @@ class Maker:
             kept = before.get(name)
             digests = self._digests(kept) if kept and record["Id"] in (kept.config, f"sha256:{kept.sha256}") else []
             if kept and digests:
-                item = replace(kept, use=image["use"])
+                # what the lock says of it may be new
+                item = self._artifact(image, self.saved[kept.key])
                 self.saved[item.key] = self.saved[kept.key]
                 self._add(item, digests)
             else:
@@ -484,6 +485,10 @@ class Maker:
         if not actions and (stale or self.store.written):
             actions = [f"write {name} again" for name in stale] or ["mend blobs"]
         if not self.check and actions:
+            if self.old is None:
+                # what docker save wrote beside the images, in a run that was interrupted
+                for digest in set(os.listdir(self.store.blob(""))) - set(self.new.blobs):
+                    self.store.remove(os.path.join(_bundle.BLOBS, digest))
             self.store.sync()
             for name, content in stale.items():
                 self.store.write(name, content)

@@ -197,6 +197,14 @@ def test_made_again_it_writes_what_is_new_and_prune_removes_what_nothing_names(c
     assert "failed" not in case.state("verified")
 
 
+def test_what_the_lock_says_of_an_image_that_is_there_is_taken_over(case: Case) -> None:
+    case.make()
+    case.put("lock.yml", LOCK.replace("BSD-3-Clause", "AGPL-3.0"))
+    redis = next(item for item in case.make()["artifacts"] if item["name"] == "docker.io/library/redis:7-alpine")
+    assert redis["licence"] == "AGPL-3.0"
+    assert len(case.maker.calls("save")) == 1
+
+
 def test_what_was_made_for_another_architecture_stays(case: Case) -> None:
     case.make()
     for name in ("luckyplans/web:c-1", "redis:7-alpine"):
@@ -236,6 +244,8 @@ def test_interrupted_it_is_no_bundle_and_goes_on(case: Case) -> None:
     assert not (case.path / "manifest.json").exists()
     kept = sum(1 for path in (case.path / lib.BLOBS).iterdir())
     assert kept >= 4
+    # docker save writes documents of its own, too
+    (case.path / lib.BLOBS / hashlib.sha256(b"{}").hexdigest()).write_bytes(b"{}")
     case.maker.set(cut=False)
     again = case.make()
     assert again["changed"] is True
