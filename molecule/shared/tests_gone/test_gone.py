@@ -21,7 +21,7 @@ def test_port_is_free(port):
         taker.bind(("127.0.0.1", port))
 
 
-@pytest.mark.parametrize("record", ["kubeconfig", "record.json", "report.json"])
+@pytest.mark.parametrize("record", ["kubeconfig", "record.json", "report.json", "settled.json"])
 def test_record_is_gone(platform, record):
     assert not platform.host.file(str(platform.cluster_dir / record)).exists
 
