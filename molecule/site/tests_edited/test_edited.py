@@ -28,7 +28,7 @@ def test_new_code_answers(platform, before):
 
 def test_only_the_gateway_was_rebuilt(platform, edited):
     assert edited["rebuilt"] == ["api-gateway"]
-    assert edited["new_images"] == [platform.images()["api-gateway"], "luckyplans/api-gateway:latest"]
+    assert edited["new_images"] == [platform.images()["api-gateway"], "luckyplans/api-gateway:edited"]
 
 
 def test_roles_with_nothing_to_do_were_left_out(edited):
@@ -70,14 +70,14 @@ def test_status_is_healthy(platform):
 
 def test_a_run_without_a_change_is_one_look(platform):
     result = platform.playbook("local.yml")
-    assert changes(result) == (0, 0)
+    assert changes(result) == (0, 0), result.stdout
     assert "image_plan" not in result.stdout and "Apply luckyplans" not in result.stdout
     assert tasks(result) < 20
 
 
 def test_every_role_finds_nothing_to_do_either(platform):
     result = platform.playbook("local.yml", "--extra-vars=preflight_skip_settled=false")
-    assert changes(result) == (0, 0)
+    assert changes(result) == (0, 0), result.stdout
     assert tasks(result) > 30
 
 
