@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import http.client
 import json
 import re
 import time
@@ -11,6 +12,7 @@ import uuid
 
 import pytest
 from charts import CHART_DIR
+from platform_fixtures import HTTP_PORT
 from release_fixtures import HEALTH, PAGE, PLANS, Load, ask, component_of, eventually
 
 REUSE = ("--reuse-values", "--wait", "--timeout=240s")
@@ -38,6 +40,20 @@ def test_everything_is_there_twice_and_answers(release):
     assert set(release.get("secret/luckyplans-secrets")["data"]) == {"JWT_SECRET", "REDIS_PASSWORD"}
     assert counts == {"web": 2, "api-gateway": 2, "service-core": 2, "redis": 1}
     assert [ask(request) for request in (PAGE, HEALTH, PLANS)] == ["", "", ""]
+
+
+def test_a_browser_stays_with_the_pod_that_gave_it_the_page(release):
+    """The scripts of a page are those of one version, and while another one is rolled only some pods have them."""
+
+    def cookie_after(cookie=""):
+        connection = http.client.HTTPConnection("localhost", HTTP_PORT, timeout=20)
+        connection.request("GET", "/", headers={"Cookie": cookie})
+        return (connection.getresponse().headers["Set-Cookie"] or cookie).partition(";")[0]
+
+    pods = {cookie_after() for _ in range(10)}
+    assert len(pods) == 2 and all(pod.startswith("luckyplans_web=") for pod in pods), pods
+    for pod in pods:
+        assert {cookie_after(pod) for _ in range(5)} == {pod}
 
 
 def test_the_commands_of_the_design_document(release, secrets):
