@@ -425,6 +425,11 @@ class Importer:
             )
         state.rows = self.nodes.rows(state.node, self.images) if self.images else {}
 
+    def _ask_again(self, state: NodeState) -> None:
+        """About what was missing; what was there before stays as it was."""
+        before = {name: row for name, row in state.rows.items() if name not in state.missing}
+        state.rows = {**before, **self.nodes.rows(state.node, state.missing)}
+
     def _is_there(self, state: NodeState, name: str) -> bool:
         """Proof: the name leads to the configuration that the image has, and its layers are there."""
         row, image = state.rows.get(name), self.images[name]
@@ -499,11 +504,14 @@ class Importer:
     def _stream(self, states: Sequence[NodeState], images: Sequence[Image], whole: bool) -> None:
         imports: list[_Import] = []
         with ExitStack() as stack:
-            # opened first, so that `docker save` gets going while the nodes are asked
-            opened = sources(stack, self.nodes.docker, images, self.timeout, by_docker=whole)
-            for item in self._start(states, whole):
-                imports.append(item)
-                stack.callback(item.close)
+            with ThreadPoolExecutor(max_workers=1) as pool:
+                asked = pool.submit(self._known, states, whole)
+                # meanwhile: Docker takes its time too, and `docker save` gets going
+                opened = sources(stack, self.nodes.docker, images, self.timeout, by_docker=whole)
+            for state in states:
+                if state.node.id in asked.result():
+                    imports.append(self._start(state, *asked.result()[state.node.id], whole))
+                    stack.callback(imports[-1].close)
             entries: dict[str, SavedImage] = {}
             for source, group in opened:
                 self._pump(source, imports, images)
@@ -515,21 +523,21 @@ class Importer:
             with ThreadPoolExecutor(max_workers=max(len(imports), 1)) as pool:
                 list(pool.map(finish, imports))
 
-    def _start(self, states: Sequence[NodeState], whole: bool) -> list[_Import]:
-        has: dict[str, set[str]] = {}
-        flags = ["--label", PINNED, "--label", f"{BROUGHT}={time.time():.0f}", *(["--no-unpack"] if whole else [])]
-        local: dict[str, list[str]] = {}
+    def _known(self, states: Sequence[NodeState], whole: bool) -> dict[str, tuple[set[str], list[str]]]:
+        """By node: the blobs that need not be sent, and how its ctr is told to import fast; without those that do not answer."""
+        known: dict[str, tuple[set[str], list[str]]] = {}
 
         def ask(state: NodeState) -> None:
-            local[state.node.id] = ["--local"] if self.nodes.can_import_itself(state.node) else []
-            has[state.node.id] = set() if whole else self.nodes.blobs(state.node)
-
-        def start(state: NodeState) -> _Import:
-            argv = self.nodes.argv(state.node, "images", "import", *local[state.node.id], *flags, "-")
-            return _Import(argv, self.nodes.env, state, has[state.node.id], stall=min(self.timeout, _STALL))
+            local = ["--local"] if self.nodes.can_import_itself(state.node) else []
+            known[state.node.id] = (set() if whole else self.nodes.blobs(state.node), local)
 
         each(states, ask)
-        return [start(state) for state in states if state.node.id in has]
+        return known
+
+    def _start(self, state: NodeState, has: set[str], local: Sequence[str], whole: bool) -> _Import:
+        flags = ["--label", PINNED, "--label", f"{BROUGHT}={time.time():.0f}", *(["--no-unpack"] if whole else [])]
+        argv = self.nodes.argv(state.node, "images", "import", *local, *flags, "-")
+        return _Import(argv, self.nodes.env, state, has, stall=min(self.timeout, _STALL))
 
     def _pump(self, source: Source, imports: Sequence[_Import], images: Sequence[Image]) -> None:
         foreign = {item.state.node.id: self._foreign(item.state, images) for item in imports}
@@ -556,7 +564,7 @@ class Importer:
 
     def _unproven(self, states: Sequence[NodeState]) -> list[NodeState]:
         asked = [state for state in states if not state.error]
-        each(asked, self._ask)
+        each(asked, self._ask_again)
         self._learn_about_rows(asked)
         return [
             state

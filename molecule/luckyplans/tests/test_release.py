@@ -50,9 +50,13 @@ def test_a_browser_stays_with_the_pod_that_gave_it_the_page(release):
         connection.request("GET", "/", headers={"Cookie": cookie})
         return (connection.getresponse().headers["Set-Cookie"] or cookie).partition(";")[0]
 
-    pods = {cookie_after() for _ in range(10)}
-    assert len(pods) == 2 and all(pod.startswith("luckyplans_web=") for pod in pods), pods
-    for pod in pods:
+    def both_pods():
+        found = {cookie_after() for _ in range(10)}
+        assert all(cookie.startswith("luckyplans_web=") for cookie in found), found
+        return found if len(found) == 2 else None
+
+    # Traefik hears of a pod that has just become ready a moment later
+    for pod in eventually(both_pods, 60):
         assert {cookie_after(pod) for _ in range(5)} == {pod}
 
 
@@ -138,8 +142,14 @@ def test_a_redis_that_is_killed_takes_no_data_along_and_nobody_down(release):
     # the append-only file is written once a second
     time.sleep(2)
     before = release.pods()
+
+    def another_redis_answers():
+        fresh = [name for name, item in release.pods().items() if component_of(item) == "redis" and name not in before]
+        return fresh and release.run("kubectl", "exec", fresh[0], "--", "redis-cli", "ping").returncode == 0
+
     with Load(PAGE, HEALTH) as load:
         release.kubectl("delete", "pod", release.pod("redis"), "--force", "--grace-period=0")
+        eventually(another_redis_answers, 90)
         # by themselves: nobody restarts them
         eventually(lambda: not ask(PLANS, timeout=5), 90)
     assert not load.problems
