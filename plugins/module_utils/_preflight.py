@@ -258,21 +258,24 @@ def check_domain(domain: str, environment: str) -> list[Finding]:
 def check_tls(tls: str, domain: str, environment: str, http_port: Any, source: str) -> list[Finding]:
     subject = "platform_tls"
     found = []
+    if tls != "none":
+        text = "is not built yet: no role brings a certificate, and the platform would answer on plain http"
+        found.append(error(subject, tls, text, "platform_tls: none, and a proxy in front of the platform that ends TLS"))
     if tls.startswith("letsencrypt"):
         private = "." not in domain or any(domain == name or domain.endswith("." + name) for name in PRIVATE_DOMAINS)
         if private:
             text = f"asks Let's Encrypt for a certificate of platform_domain {show(domain)}, which is not a public name"
-            found.append(error(subject, tls, text, "give a public platform_domain, or platform_tls: self_signed"))
+            found.append(error(subject, tls, text, "give a public platform_domain, or platform_tls: none"))
         if http_port != 80:
             text = f"is proven on port 80, and platform_http_port is {show(http_port)}"
             found.append(warning(subject, tls, text, "set it to 80, or forward port 80 of the domain to it"))
         if source == "packages":
             text = "needs cert-manager's ACME client, which cannot be had from packages"
-            remedy = "platform_tls: self_signed or none, or platform_source: upstream or bundle"
+            remedy = "platform_tls: none, or platform_source: upstream or bundle"
             found.append(error(subject, tls, text, remedy))
     if environment == "prod" and tls == "none":
         text = "leaves the platform on plain http, and the environment is prod"
-        found.append(warning(subject, tls, text, "platform_tls: letsencrypt_staging first, then letsencrypt"))
+        found.append(warning(subject, tls, text, "put a proxy that ends TLS in front of it"))
     return found
 
 
@@ -293,11 +296,9 @@ def check_environment(environment: str, expected: str, source: str, deploy: str)
     if environment == "prod" and source == "packages":
         text = "gives small stand-ins for Traefik, cert-manager and Argo CD, and the environment is prod"
         found.append(error("platform_source", source, text, "platform_source: upstream, or bundle with its directory"))
-    if environment == "prod" and deploy == "helm":
-        text = "deploys with Helm, and prod is meant to follow git"
-        found.append(
-            warning("platform_deploy", deploy, text, "platform_deploy: gitops unless no git server is in reach")
-        )
+    if deploy == "gitops":
+        text = "is not built yet: no role sets up Argo CD, and Helm must not touch what Argo CD brings"
+        found.append(error("platform_deploy", deploy, text, "platform_deploy: helm, where nothing else deploys the application"))
     return found
 
 

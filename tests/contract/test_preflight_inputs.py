@@ -150,7 +150,9 @@ CASES: dict[str, tuple[dict[str, Any], list[Said]]] = {
     "missing-ca-file": refused("platform_extra_ca_file", "{here}/ca.pem", "give a PEM file on this host"),
     "mirror-without-scheme": refused("platform_upstream_mirror", "mirror.example.org", "for example https://"),
     "address-of-another-host": refused("platform_bind_address", "192.0.2.1", "127.0.0.1"),
-    "letsencrypt-for-localhost": refused("platform_tls", "letsencrypt", "platform_tls: self_signed"),
+    "letsencrypt-for-localhost": refused("platform_tls", "letsencrypt", "give a public platform_domain"),
+    "certificate-that-nobody-brings": refused("platform_tls", "self_signed", "a proxy in front of the platform"),
+    "gitops-without-argo-cd": refused("platform_deploy", "gitops", "platform_deploy: helm"),
     "several-at-once": (
         {"platform_http_port": 65536, "platform_domain": "a_b", "platform_state_dir": "state", "platform_htp_port": 1},
         [

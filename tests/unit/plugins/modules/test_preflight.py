@@ -220,6 +220,9 @@ BAD_INPUTS = [
     ({"domain": "a" * 64 + ".org"}, "platform_domain", "is not a host name"),
     ({"domain": "203.0.113.9"}, "platform_domain", "is a number"),
     ({"domain": "localhost", "environment": "prod"}, "platform_domain", "is not reached from outside"),
+    ({"tls": "self_signed"}, "platform_tls", "no role brings a certificate"),
+    ({"tls": "provided"}, "platform_tls", "no role brings a certificate"),
+    ({"deploy": "gitops"}, "platform_deploy", "no role sets up Argo CD"),
     ({"tls": "letsencrypt"}, "platform_tls", "not a public name"),
     ({"tls": "letsencrypt_staging", "domain": "a.test"}, "platform_tls", "not a public name"),
     ({"tls": "letsencrypt", "domain": "example.org", "source": "packages"}, "platform_tls", "ACME client"),
@@ -261,8 +264,6 @@ WARNED = [
     ({"bind_address": "0.0.0.0"}, "platform_bind_address", "opens the platform to the network"),
     ({"environment": "prod", "domain": "a.org"}, "platform_bind_address", "is reached from this host only"),
     ({"environment": "prod", "domain": "a.org"}, "platform_tls", "plain http"),
-    ({"environment": "prod", "domain": "a.org"}, "platform_deploy", "follow git"),
-    ({"tls": "letsencrypt", "domain": "a.org"}, "platform_tls", "is proven on port 80"),
     ({"kubeconfig": "/root/.kube/config"}, "platform_kubeconfig", "is not used"),
     ({"kubeconfig_context": "x"}, "platform_kubeconfig_context", "is not used"),
 ]
@@ -316,7 +317,7 @@ def test_unknown_variable_names_the_nearest(name: str, remedy: str) -> None:
 
 def test_environment_of_the_playbook() -> None:
     assert lib.check_environment("local", "local", "upstream", "helm") == []
-    (finding,) = lib.check_environment("prod", "local", "upstream", "gitops")
+    (finding,) = lib.check_environment("prod", "local", "upstream", "helm")
     assert (finding.subject, finding.value) == ("platform_environment", "prod")
     assert "for local" in finding.message
 
@@ -349,7 +350,12 @@ def test_source_without_dockerfile(app: Path) -> None:
 
 def test_gitops_needs_no_checkout(docker: FakeDocker, inputs: dict[str, Any]) -> None:
     findings, _resolved = examine({**inputs, "source_dir": "/nowhere", "deploy": "gitops"})
-    assert errors(findings) == []
+    assert {subject for subject, _ in errors(findings)} == {"platform_deploy"}
+
+
+def test_a_certificate_of_lets_encrypt_is_proven_on_port_80() -> None:
+    findings = lib.check_tls("letsencrypt", "a.org", "local", 8080, "upstream")
+    assert "is proven on port 80" in [item for item in findings if item.severity == lib.WARNING][0].message
 
 
 @pytest.fixture(scope="session")
@@ -496,7 +502,7 @@ def test_existing_cluster_with_gitops_needs_no_docker(
     place = {"kubeconfig": str(config), "kubeconfig_context": "staging"}
     change = {"cluster_engine": "existing", **place, "deploy": "gitops", "manage_docker": False}
     findings, resolved = examine({**inputs, **change})
-    assert findings == []
+    assert [item.subject for item in findings] == ["platform_deploy"]
     assert (resolved["engine"], resolved["context"]) == ("existing", "staging")
     assert resolved["kubeconfig"] == os.path.realpath(config)
 
