@@ -287,7 +287,7 @@ def check_bundle(bundle: Mapping[str, Any], path: str, environment: str) -> list
     return [warning("platform_bundle_dir", path, text, "make it where upstream is in reach, unless this is a rehearsal")]
 
 
-def check_environment(environment: str, expected: str, source: str, deploy: str) -> list[Finding]:
+def check_environment(environment: str, expected: str, source: str) -> list[Finding]:
     found = []
     if expected and environment != expected:
         text = f"does not fit this playbook, which is for {expected}"
@@ -296,10 +296,27 @@ def check_environment(environment: str, expected: str, source: str, deploy: str)
     if environment == "prod" and source == "packages":
         text = "gives small stand-ins for Traefik, cert-manager and Argo CD, and the environment is prod"
         found.append(error("platform_source", source, text, "platform_source: upstream, or bundle with its directory"))
-    if deploy == "gitops":
-        text = "is not built yet: no role sets up Argo CD, and Helm must not touch what Argo CD brings"
-        found.append(error("platform_deploy", deploy, text, "platform_deploy: helm, where nothing else deploys the application"))
     return found
+
+
+def check_git(deploy: str, url: str, engine: str, source: str) -> list[Finding]:
+    """The repository that Argo CD follows. A login in its address would stand in the cluster for everybody to read."""
+    subject, example = "platform_git_url", "for example platform_git_url: https://git.example.org/team/luckyplans.git"
+    if deploy != "gitops":
+        return [warning(subject, url, "is not used: platform_deploy is helm", "remove it, or platform_deploy: gitops")] if url else []
+    if engine == "existing" and source != "upstream":
+        text = f"brings Argo CD into an existing cluster from upstream only, and platform_source is {source}"
+        return [error("platform_deploy", deploy, text, "platform_source: upstream, or platform_deploy: helm")]
+    if not url:
+        return [error(subject, url, "is empty, and Argo CD has to follow a repository", example)]
+    match = re.fullmatch(r"(https?)://([^\s/?#]+)/[^\s?#]+|ssh://[^\s/?#]+/[^\s?#]+|[\w.-]+@[\w.-]+:[^\s?#]+", url)
+    if not match:
+        return [error(subject, url, "is not the address of a git repository", example)]
+    if "@" in (match[2] or ""):
+        return [error(subject, url, "carries a login", "take it out of the address, and give luckyplans_git_credential")]
+    if match[1] == "http":
+        return [warning(subject, url, "sends what it carries, and its login, in clear", "take https:// unless the network is your own")]
+    return []
 
 
 def check_mirror(url: str) -> list[Finding]:
@@ -1067,7 +1084,8 @@ def examine(
     found += bind_findings
     found += check_domain(inputs["domain"], inputs["environment"])
     found += check_tls(inputs["tls"], inputs["domain"], inputs["environment"], inputs["http_port"], source)
-    found += check_environment(inputs["environment"], expected_environment, source, inputs["deploy"])
+    found += check_environment(inputs["environment"], expected_environment, source)
+    found += check_git(inputs["deploy"], inputs["git_url"], engine, source)
     found += mirror_findings + ca_findings
     found += check_registry(inputs["registry"], engine, inputs["deploy"])
     found += check_directory("platform_state_dir", inputs["state_dir"])

@@ -115,6 +115,10 @@ options:
         type: str
         choices: [helm, gitops]
         required: true
+      git_url:
+        description: Repository that Argo CD follows, or empty.
+        type: str
+        required: true
       state_dir:
         description: Directory for tools, records and kubeconfigs.
         type: str
@@ -187,6 +191,7 @@ EXAMPLES = r"""
       domain: localhost
       tls: none
       deploy: helm
+      git_url: ""
       state_dir: ~/.luckyplans
       cache_dir: ~/.luckyplans/cache
       source_dir: ~/src/luckyplans
@@ -253,6 +258,7 @@ PLATFORM_SPEC = {
         "required": True,
     },
     "deploy": {"type": "str", "choices": ["helm", "gitops"], "required": True},
+    "git_url": {"type": "str", "required": True},
     "state_dir": {"type": "str", "required": True},
     "cache_dir": {"type": "str", "required": True},
     "source_dir": {"type": "str", "required": True},

@@ -152,7 +152,11 @@ CASES: dict[str, tuple[dict[str, Any], list[Said]]] = {
     "address-of-another-host": refused("platform_bind_address", "192.0.2.1", "127.0.0.1"),
     "letsencrypt-for-localhost": refused("platform_tls", "letsencrypt", "give a public platform_domain"),
     "certificate-that-nobody-brings": refused("platform_tls", "self_signed", "a proxy in front of the platform"),
-    "gitops-without-argo-cd": refused("platform_deploy", "gitops", "platform_deploy: helm"),
+    "gitops-without-repository": refused("platform_git_url", "", "platform_git_url: https://", platform_deploy="gitops"),
+    "repository-with-a-login": refused(
+        "platform_git_url", "https://***@git.example.org/a.git", "luckyplans_git_credential", platform_deploy="gitops",
+        platform_git_url="https://me:secret@git.example.org/a.git",
+    ),
     "several-at-once": (
         {"platform_http_port": 65536, "platform_domain": "a_b", "platform_state_dir": "state", "platform_htp_port": 1},
         [

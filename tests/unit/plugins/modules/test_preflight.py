@@ -73,6 +73,7 @@ def inputs(tmp_path: Path, app: Path, free_ports: list[int]) -> dict[str, Any]:
         "domain": "localhost",
         "tls": "none",
         "deploy": "helm",
+        "git_url": "",
         "state_dir": str(tmp_path / "state"),
         "cache_dir": str(tmp_path / "state" / "cache"),
         "source_dir": str(app),
@@ -222,7 +223,10 @@ BAD_INPUTS = [
     ({"domain": "localhost", "environment": "prod"}, "platform_domain", "is not reached from outside"),
     ({"tls": "self_signed"}, "platform_tls", "no role brings a certificate"),
     ({"tls": "provided"}, "platform_tls", "no role brings a certificate"),
-    ({"deploy": "gitops"}, "platform_deploy", "no role sets up Argo CD"),
+    ({"deploy": "gitops"}, "platform_git_url", "is empty"),
+    ({"deploy": "gitops", "git_url": "github.com/a/b"}, "platform_git_url", "is not the address of a git repository"),
+    ({"deploy": "gitops", "git_url": "https://me:secret@git.example.org/a"}, "platform_git_url", "carries a login"),
+    ({"deploy": "gitops", "git_url": "ftp://git.example.org/a"}, "platform_git_url", "is not the address"),
     ({"tls": "letsencrypt"}, "platform_tls", "not a public name"),
     ({"tls": "letsencrypt_staging", "domain": "a.test"}, "platform_tls", "not a public name"),
     ({"tls": "letsencrypt", "domain": "example.org", "source": "packages"}, "platform_tls", "ACME client"),
@@ -316,8 +320,8 @@ def test_unknown_variable_names_the_nearest(name: str, remedy: str) -> None:
 
 
 def test_environment_of_the_playbook() -> None:
-    assert lib.check_environment("local", "local", "upstream", "helm") == []
-    (finding,) = lib.check_environment("prod", "local", "upstream", "helm")
+    assert lib.check_environment("local", "local", "upstream") == []
+    (finding,) = lib.check_environment("prod", "local", "upstream")
     assert (finding.subject, finding.value) == ("platform_environment", "prod")
     assert "for local" in finding.message
 
@@ -349,8 +353,8 @@ def test_source_without_dockerfile(app: Path) -> None:
 
 
 def test_gitops_needs_no_checkout(docker: FakeDocker, inputs: dict[str, Any]) -> None:
-    findings, _resolved = examine({**inputs, "source_dir": "/nowhere", "deploy": "gitops"})
-    assert {subject for subject, _ in errors(findings)} == {"platform_deploy"}
+    findings, _resolved = examine({**inputs, "source_dir": "/nowhere", "deploy": "gitops", "git_url": "https://git.example.org/a.git"})
+    assert errors(findings) == []
 
 
 def test_a_certificate_of_lets_encrypt_is_proven_on_port_80() -> None:
@@ -500,9 +504,9 @@ def test_existing_cluster_with_gitops_needs_no_docker(
     config = tmp_path / "config"
     config.write_text("apiVersion: v1\ncurrent-context: staging\n")
     place = {"kubeconfig": str(config), "kubeconfig_context": "staging"}
-    change = {"cluster_engine": "existing", **place, "deploy": "gitops", "manage_docker": False}
+    change = {"cluster_engine": "existing", **place, "deploy": "gitops", "git_url": "git@example.org:a", "manage_docker": False}
     findings, resolved = examine({**inputs, **change})
-    assert [item.subject for item in findings] == ["platform_deploy"]
+    assert findings == []
     assert (resolved["engine"], resolved["context"]) == ("existing", "staging")
     assert resolved["kubeconfig"] == os.path.realpath(config)
 
@@ -911,6 +915,26 @@ def test_context_of_an_existing_cluster_has_to_be_named(tmp_path: Path, text: st
     assert [(item.subject, item.severity) for item in findings] == [("platform_kubeconfig_context", lib.ERROR)]
     assert findings[0].message.endswith(hint)
     assert lib.choose_context("existing", "a", str(path), "other", "/own") == (os.path.realpath(path), "other", [])
+
+
+@pytest.mark.parametrize(
+    ("deploy", "url", "engine", "source", "severity"),
+    [
+        ("helm", "", "kind", "packages", None),
+        ("helm", "https://git.example.org/a", "kind", "packages", "warning"),
+        ("gitops", "https://git.example.org/team/a.git", "k3d", "upstream", None),
+        ("gitops", "ssh://git@git.example.org:2222/a.git", "k3d", "upstream", None),
+        ("gitops", "git@git.example.org:team/a.git", "k3d", "upstream", None),
+        ("gitops", "http://git.example.org/a.git", "k3d", "upstream", "warning"),
+        ("gitops", "https://git.example.org/a.git", "existing", "upstream", None),
+        ("gitops", "https://git.example.org/a.git", "existing", "packages", "error"),
+        ("gitops", "http://token@git.example.org/a.git", "k3d", "upstream", "error"),
+    ],
+)
+def test_repository(deploy: str, url: str, engine: str, source: str, severity: str | None) -> None:
+    findings = lib.check_git(deploy, url, engine, source)
+    assert [item.severity for item in findings] == ([severity] if severity else [])
+    assert all(item.remedy and "token" not in item.value for item in findings)
 
 
 @pytest.mark.parametrize(
