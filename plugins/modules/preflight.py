@@ -167,6 +167,11 @@ options:
     description: GiB that must be free on the file systems of the state directory, the cache and Docker.
     type: float
     default: 10
+  more_findings:
+    description: What was found elsewhere, as RV(findings); it goes into the same table.
+    type: list
+    elements: dict
+    default: []
 """
 
 EXAMPLES = r"""
@@ -273,6 +278,7 @@ ARGUMENT_SPEC = {
     "cluster": {"type": "bool", "default": True},
     "bundle_manifest": {"type": "str", "default": ""},
     "min_free_gib": {"type": "float", "default": 10},
+    "more_findings": {"type": "list", "elements": "dict", "default": []},
 }
 
 
@@ -288,6 +294,7 @@ def main() -> None:
         params["cluster"],
         params["bundle_manifest"],
     )
+    findings = _preflight.sort_findings(findings + [_preflight.Finding(**item) for item in params["more_findings"]])
     table = _preflight.format_table(findings)
     if any(item.severity == _preflight.ERROR for item in findings):
         message = f"preflight found {_preflight.summarise(findings)}; nothing was changed\n\n{table}"
