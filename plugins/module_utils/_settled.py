@@ -57,15 +57,16 @@ def look_at_cluster(asked: Questions, docker: Docker) -> Any:
     return {
         "nodes": {node.name: node.id for node in nodes},
         "uid": namespaces["kube-system"]["uid"],
-        "namespaces": {name: _owner(metadata) for name, metadata in namespaces.items() if _owner(metadata)["annotations"]},
+        # and Argo CD's, by the name that it usually has
+        "namespaces": {name: _owner(metadata) for name, metadata in namespaces.items() if _owner(metadata)["annotations"] or "argo" in name},
         "files": hash_of_files(asked["files"]),
     }
 
 
 def _owner(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """What Helm goes by, and what keeps the namespace."""
+    """What Helm and Argo CD go by, and what keeps the namespace."""
     annotations = metadata.get("annotations") or {}
-    kept = {key: value for key, value in annotations.items() if "helm.sh/" in key}
+    kept = {key: value for key, value in annotations.items() if "helm.sh/" in key or "argocd" in key}
     return {"labels": metadata.get("labels") or {}, "annotations": kept}
 
 
