@@ -502,20 +502,24 @@ def check_clock(here: float, controller: float) -> list[Finding]:
 
 
 def show_duration(seconds: float) -> str:
-    for name, size in (("day", 86400), ("hour", 3600)):
-        if seconds >= size:
-            count = round(seconds / size)
+    minutes = round(seconds / 60)
+    for name, size in (("day", 24 * 60), ("hour", 60)):
+        if minutes >= size:
+            count = round(minutes / size)
             return f"{count} {name}{'' if count == 1 else 's'}"
-    return f"{round(seconds / 60)} minutes"
+    return f"{minutes} minutes"
 
 
-def check_python_packages(missing: list[str], python: str) -> list[Finding]:
-    """On a laptop they are in the controller's environment; another host has to have them before the run."""
-    if not missing:
-        return []
-    packages = " ".join(PYTHON_PACKAGES[name] for name in missing)
+def check_python_packages(missing: Iterable[str], python: str, may_install: bool) -> tuple[list[str], list[Finding]]:
+    """Debian's packages that the role carry has to install, or why the modules would fail. On a laptop the controller's environment has them."""
+    packages = [PYTHON_PACKAGES[name] for name in missing]
+    if not packages:
+        return [], []
+    if may_install:
+        return packages, [info("python", python, f"the role carry will install {', '.join(packages)}")]
     text = f"lacks what the modules import there: {', '.join(missing)}"
-    return [error("python", python, text, f"apt-get install {packages}, or name an ansible_python_interpreter that has them")]
+    remedy = f"as root, apt-get install {' '.join(packages)}, or name an ansible_python_interpreter that has them"
+    return [], [error("python", python, text, remedy)]
 
 
 def check_arch(machine: str) -> list[Finding]:
@@ -1159,9 +1163,11 @@ def examine(
         found += check_packages(cache_dir, host.root, host.debian, find_tool("go"))
 
     found += check_arch(host.arch)
-    # where a bundle is sent, the role carry brings them
-    if not bundle_manifest:
-        found += check_python_packages(look_python_packages(), sys.executable)
+    # where a bundle is sent, they come out of it; an environment of somebody's own gets nothing from apt
+    missing = [] if bundle_manifest else look_python_packages()
+    may_install = host.root and host.debian and sys.prefix == "/usr"
+    python_packages, findings = check_python_packages(missing, sys.executable, may_install)
+    found += findings
     docker_action = "none"
     if engine != "existing" or inputs["deploy"] == "helm":
         release = look_release()
@@ -1197,6 +1203,7 @@ def examine(
         extra_ca_file=full_path(inputs["extra_ca_file"]) if inputs["extra_ca_file"] else "",
         k3d=k3d,
         kubeconfig=kubeconfig,
+        python_packages=python_packages,
         record=record,
         root=host.root,
         source=source,

@@ -178,6 +178,7 @@ def test_good_inputs_have_no_findings_but_the_choice(docker: FakeDocker, inputs:
         "engine_reason": "upstream gives k3d",
         "kubeconfig": f"{state}/clusters/luckyplans/kubeconfig",
         "k3d": "",
+        "python_packages": [],
         "record": {},
         "root": os.geteuid() == 0,
         "source_dir": os.path.realpath(inputs["source_dir"]),
@@ -441,7 +442,7 @@ NOON = 1767268800.0
         (NOON, None),
         (NOON + 300, None),
         (NOON + 301, "5 minutes behind"),
-        (NOON + 86400, "1 day behind"),
+        (NOON + 86399.5, "1 day behind"),
         (NOON - 86400 * 2, "2 days ahead of"),
         (NOON - 7200, "2 hours ahead of"),
     ],
@@ -461,14 +462,28 @@ def test_clock_is_compared_when_the_module_starts(docker: FakeDocker, inputs: di
     assert "1 day ahead" in message
 
 
-def test_python_packages(docker: FakeDocker, inputs: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_packages() -> None:
     assert lib.look_python_packages() == [], "the tests have what the modules need"
-    assert lib.check_python_packages([], "/usr/bin/python3") == []
-    (finding,) = lib.check_python_packages(["kubernetes", "yaml"], "/usr/bin/python3")
-    assert (finding.severity, finding.subject, finding.value) == (lib.ERROR, "python", "/usr/bin/python3")
+    assert lib.check_python_packages([], "/usr/bin/python3", False) == ([], [])
+    packages, (finding,) = lib.check_python_packages(["kubernetes", "yaml"], "/usr/bin/python3", True)
+    assert packages == ["python3-kubernetes", "python3-yaml"]
+    assert (finding.severity, finding.subject, finding.value) == (lib.INFO, "python", "/usr/bin/python3")
+    packages, (finding,) = lib.check_python_packages(["kubernetes", "yaml"], "/usr/bin/python3", False)
+    assert (packages, finding.severity) == ([], lib.ERROR)
     assert "apt-get install python3-kubernetes python3-yaml, or" in finding.remedy
+
+
+@pytest.mark.parametrize("system", [True, False])
+def test_apt_is_asked_for_the_python_of_the_system_only(
+    docker: FakeDocker, inputs: dict[str, Any], monkeypatch: pytest.MonkeyPatch, system: bool
+) -> None:
     monkeypatch.setattr(lib.importlib.util, "find_spec", lambda name: None if name == "requests" else name)
-    assert [subject for subject, _message in errors(examine(inputs)[0])] == ["python"]
+    monkeypatch.setattr(lib.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(lib, "look_os_release", lambda: True)
+    monkeypatch.setattr(lib.sys, "prefix", "/usr" if system else "/root/.venv")
+    findings, resolved = examine(inputs)
+    assert resolved["python_packages"] == (["python3-requests"] if system else [])
+    assert [subject for subject, _message in errors(findings)] == ([] if system else ["python"])
 
 
 def test_placeholders_are_named(docker: FakeDocker, inputs: dict[str, Any]) -> None:
