@@ -184,19 +184,13 @@ def release(platform: Platform) -> Release:
 
 @pytest.fixture(scope="module")
 def custom_resources(platform: Platform) -> None:
-    """Traefik's and cert-manager's CRDs in the cluster, without cert-manager, and a Traefik that reads its own."""
+    """cert-manager's CRDs in the cluster, without cert-manager; Traefik's chart brings its own."""
     try:
         found = crds()
     except Missing as missing:
         pytest.skip(f"no CRDs of Traefik and cert-manager: {missing}")
     traefik = Release(platform, "traefik")
-    # Traefik's own chart brings its CRDs and reads them; the stand-in does neither.
-    upstream = traefik.run("kubectl", "get", "crd", "middlewares.traefik.io").returncode == 0
-    wanted = [item for item in found if not (upstream and item["spec"]["group"] == "traefik.io")]
+    wanted = [item for item in found if item["spec"]["group"] != "traefik.io"]
     # too large for the annotation of a client-side apply
     traefik.kubectl("apply", "--server-side", "--filename=-", stdin=yaml.dump_all(wanted, Dumper=yaml.CSafeDumper))
     traefik.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
-    if not upstream:
-        chart = platform.root / "artifacts/packages/charts/traefik"
-        arguments = ("--reuse-values", "--set=providers.kubernetesCRD.enabled=true", "--wait", "--timeout=120s")
-        traefik.helm("upgrade", "traefik", chart, *arguments)

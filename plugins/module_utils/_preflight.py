@@ -272,10 +272,9 @@ def check_domain(domain: str, environment: str) -> list[Finding]:
 def check_tls(tls: str, domain: str, environment: str, http_port: Any, source: str) -> list[Finding]:
     subject = "platform_tls"
     found = []
-    if tls != "none":
-        text = "is not built yet: no role brings a certificate, and the platform would answer on plain http"
-        found.append(error(subject, tls, text, "platform_tls: none, and a proxy in front of the platform that ends TLS"))
     if tls.startswith("letsencrypt"):
+        text = "is not built yet: no role brings such a certificate, and the platform would answer on plain http"
+        found.append(error(subject, tls, text, "platform_tls: self_signed or provided"))
         private = "." not in domain or any(domain == name or domain.endswith("." + name) for name in PRIVATE_DOMAINS)
         if private:
             text = f"asks Let's Encrypt for a certificate of platform_domain {show(domain)}, which is not a public name"

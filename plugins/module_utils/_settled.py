@@ -14,13 +14,13 @@ import http.client
 import json
 import os
 import tempfile
-import urllib.request
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ansible_collections.luckyplans.platform.plugins.module_utils._content import ContentError, files_below, hash_of_files
 from ansible_collections.luckyplans.platform.plugins.module_utils._docker import Docker, DockerError
+from ansible_collections.luckyplans.platform.plugins.module_utils._health import Asked, ask, certificate, is_healthy
 from ansible_collections.luckyplans.platform.plugins.module_utils._kubeapi import Api, parse_kubeconfig
 from ansible_collections.luckyplans.platform.plugins.module_utils._manifests import RenderError
 from ansible_collections.luckyplans.platform.plugins.module_utils._nodes import Importer, Memory, Nodes
@@ -57,15 +57,16 @@ def look_at_cluster(asked: Questions, docker: Docker) -> Any:
     return {
         "nodes": {node.name: node.id for node in nodes},
         "uid": namespaces["kube-system"]["uid"],
-        "namespaces": {name: _owner(metadata) for name, metadata in namespaces.items() if _owner(metadata)["annotations"]},
+        # and Argo CD's, by the name that it usually has
+        "namespaces": {name: _owner(metadata) for name, metadata in namespaces.items() if _owner(metadata)["annotations"] or "argo" in name},
         "files": hash_of_files(asked["files"]),
     }
 
 
 def _owner(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """What Helm goes by, and what keeps the namespace."""
+    """What Helm and Argo CD go by, and what keeps the namespace."""
     annotations = metadata.get("annotations") or {}
-    kept = {key: value for key, value in annotations.items() if "helm.sh/" in key}
+    kept = {key: value for key, value in annotations.items() if "helm.sh/" in key or "argocd" in key}
     return {"labels": metadata.get("labels") or {}, "annotations": kept}
 
 
@@ -99,15 +100,21 @@ def look_at_releases(asked: Questions, docker: Docker) -> Any:
 
 def look_at_application(asked: Questions, docker: Docker) -> Any:
     """The chart by content, when the application says that it is healthy."""
-    # a proxy of this host has no business between it and its own platform
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    query = json.dumps({"query": asked["health_query"]}).encode()
-    request = urllib.request.Request(asked["health_url"], query, {"Content-Type": "application/json"})
-    with opener.open(request, timeout=5) as response:
-        answer = json.load(response)
-    if not answer.get("data") or answer.get("errors"):
+    if not is_healthy(ask(_question(asked))):
         return None
     return hash_of_files(files_below(asked["plan"]["chart_dir"]))
+
+
+def look_at_certificate(asked: Questions, docker: Docker) -> Any:
+    """The one that is served, when it is not yet to be renewed."""
+    served = certificate(_question(asked))
+    if not served:
+        return "none"
+    return served.sha256 if served.days() > asked["health_certificate_days"] else None
+
+
+def _question(asked: Questions) -> Asked:
+    return Asked(asked["health_url"], asked["health_query"], asked["health_address"], asked["health_ca_file"])
 
 
 def _api(asked: Questions) -> Api:
@@ -125,6 +132,7 @@ LOOKS: dict[str, Callable[[Questions, Docker], Any]] = {
     "images": look_at_images,
     "releases": look_at_releases,
     "application": look_at_application,
+    "certificate": look_at_certificate,
 }
 # The role, and the parts that must be as they were for it to have nothing to do.
 ROLES = {
@@ -132,6 +140,7 @@ ROLES = {
     "cluster": ("toolchain", "cluster"),
     "images": ("toolchain", "cluster", "images"),
     "traefik": ("toolchain", "cluster", "releases"),
+    "tls": ("toolchain", "cluster", "certificate"),
     "luckyplans": ("toolchain", "cluster", "images", "releases", "application"),
 }
 

@@ -11,7 +11,8 @@ short_description: A verdict on what runs
 version_added: 0.1.0
 author: luckyplans contributors (@luckyplans)
 description:
-  - Looks at the cluster, its nodes, every workload, every Helm release and the application's own answer, and changes nothing.
+  - Looks at the cluster, its nodes, every workload, every Helm release, the application's own answer and the certificate that
+    it answers with, and changes nothing.
   - What cannot be asked is C(unknown), which is never healthy.
 attributes:
   check_mode:
@@ -44,6 +45,14 @@ options:
     description: The query whose answer must hold data and no errors.
     type: str
     default: "{ health }"
+  health_address:
+    description: What to connect to in place of the name in O(health_url); empty looks the name up.
+    type: str
+    default: ""
+  health_ca_file:
+    description: PEM file of certificates to know the application by, alone; empty trusts what the system trusts.
+    type: str
+    default: ""
   namespaces:
     description: Where to look in a cluster that was there before; what else runs there is not judged.
     type: list
@@ -70,7 +79,7 @@ verdict:
   type: str
   returned: always
 checks:
-  description: One entry for each thing that was looked at.
+  description: One entry for each thing that was looked at; C(warning), of a certificate that ends soon, is healthy still.
   type: list
   elements: dict
   returned: always
@@ -81,15 +90,19 @@ table:
   returned: always
 """
 
+import http.client
 import json
 import os
-import urllib.error
-import urllib.request
+import time
 from typing import Any
+from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.luckyplans.platform.plugins.module_utils._health import Asked, ask, certificate, is_healthy
 
 LABELS = {"kind": "io.x-k8s.kind.cluster", "k3d": "k3d.cluster"}
+# days before the end of a certificate
+SOON = 14
 # desired and ready, by kind of workload
 COUNTS = {
     "Deployment": (("spec", "replicas"), ("status", "readyReplicas")),
@@ -129,17 +142,20 @@ def releases_of(answer: list[dict[str, str]]) -> list[dict[str, str]]:
                   f"{release['chart']}, revision {release['revision']}, {release['status']}") for release in answer]
 
 
-def health_of(url: str, query: str, timeout: int) -> dict[str, str]:
-    """What the application says of itself."""
-    request = urllib.request.Request(url, json.dumps({"query": query}).encode(), {"Content-Type": "application/json"})
+def health_of(asked: Asked) -> list[dict[str, str]]:
+    """What the application says of itself, and the certificate that it says it with."""
     try:
-        # a proxy of this host has no business between it and its own platform
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=timeout) as response:
-            answer = json.load(response)
-    except (OSError, ValueError) as error:
-        return check(url, False, str(error))
-    healthy = isinstance(answer, dict) and bool(answer.get("data")) and not answer.get("errors")
-    return check(url, healthy, json.dumps(answer))
+        answer = ask(asked)
+        served = certificate(asked)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        return [check(asked.url, False, str(error) or type(error).__name__)]
+    found = [check(asked.url, is_healthy(answer), json.dumps(answer))]
+    if served:
+        ends = time.strftime("%Y-%m-%d", time.gmtime(served.ends))
+        found.append(check(f"certificate {urlsplit(asked.url).hostname}", True, f"ends on {ends}, in {served.days():.0f} days"))
+        if served.days() < SOON:
+            found[-1].update(state="warning", detail=found[-1]["detail"] + "; have it renewed, and run again")
+    return found
 
 
 class Looker:
@@ -206,7 +222,7 @@ def look(module: AnsibleModule) -> list[dict[str, str]]:
     for place in places:
         releases = looker.ask("releases", [*helm, place])
         looker.checks += releases_of(releases) if releases else []
-    looker.checks.append(health_of(parameters["health_url"], parameters["health_query"], parameters["timeout"]))
+    looker.checks += health_of(Asked(*(parameters[f"health_{name}"] for name in ("url", "query", "address", "ca_file")), parameters["timeout"]))
     return looker.checks
 
 
@@ -217,12 +233,14 @@ def main() -> None:
         "bin_dir": {"type": "path", "required": True},
         "health_url": {"type": "str", "required": True},
         "health_query": {"type": "str", "default": "{ health }"},
+        "health_address": {"type": "str", "default": ""},
+        "health_ca_file": {"type": "str", "default": ""},
         "namespaces": {"type": "list", "elements": "str", "default": ["luckyplans", "traefik"]},
         "timeout": {"type": "int", "default": 10},
     }, supports_check_mode=True)
     try:
         checks = look(module)
-        verdict = "healthy" if all(item["state"] == "healthy" for item in checks) else "unhealthy"
+        verdict = "healthy" if all(item["state"] in ("healthy", "warning") for item in checks) else "unhealthy"
     except FileNotFoundError as error:
         checks = [check(f"cluster {module.params['cluster']}", False, f"never made here ({error.filename} is missing)")]
         verdict = "absent"

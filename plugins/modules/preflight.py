@@ -176,6 +176,11 @@ options:
     description: GiB that must be free on the file systems of the state directory, the cache and Docker.
     type: float
     default: 10
+  more_findings:
+    description: What was found elsewhere, as RV(findings); it goes into the same table.
+    type: list
+    elements: dict
+    default: []
 """
 
 EXAMPLES = r"""
@@ -284,6 +289,7 @@ ARGUMENT_SPEC = {
     "placeholders": {"type": "list", "elements": "str", "default": []},
     "controller_time": {"type": "float", "default": 0},
     "min_free_gib": {"type": "float", "default": 10},
+    "more_findings": {"type": "list", "elements": "dict", "default": []},
 }
 
 
@@ -301,6 +307,7 @@ def main() -> None:
         params["placeholders"],
         params["controller_time"],
     )
+    findings = _preflight.sort_findings(findings + [_preflight.Finding(**item) for item in params["more_findings"]])
     table = _preflight.format_table(findings)
     if any(item.severity == _preflight.ERROR for item in findings):
         message = f"preflight found {_preflight.summarise(findings)}; nothing was changed\n\n{table}"

@@ -16,7 +16,8 @@ description:
   - A run that ended well has this module look at the whole platform and keep what it saw (O(state=present)). The next
     run has it look again (O(state=looked)); where nothing differs, a role would find nothing to do and may be left out.
   - It looks at the tools, the nodes, the identity of the cluster, the content of the applications and their images in
-    Docker and in every node, the newest revision of every Helm release, and what the application says of its health.
+    Docker and in every node, the newest revision of every Helm release, what the application says of its health, and the
+    certificate that it answers with.
     What cannot be seen, or is not as it should be, counts as changed.
   - Settings, and the collection itself, are known by O(inputs). With other inputs no role is settled.
 extends_documentation_fragment:
@@ -101,6 +102,18 @@ options:
         description: The GraphQL query that a healthy application answers.
         type: str
         required: true
+      health_address:
+        description: What to connect to in place of the name in C(health_url).
+        type: str
+        default: ""
+      health_ca_file:
+        description: PEM file of certificates to know the application by; empty trusts what the system trusts.
+        type: str
+        default: ""
+      health_certificate_days:
+        description: With how many days left the application's certificate is to be renewed.
+        type: int
+        default: 0
   docker:
     description: The docker command line.
     type: str
@@ -167,6 +180,9 @@ QUESTIONS = {
     "memory": {"type": "path", "required": True},
     "health_url": {"type": "str", "required": True},
     "health_query": {"type": "str", "required": True},
+    "health_address": {"type": "str", "default": ""},
+    "health_ca_file": {"type": "str", "default": ""},
+    "health_certificate_days": {"type": "int", "default": 0},
 }
 
 

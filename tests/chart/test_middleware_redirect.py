@@ -36,6 +36,11 @@ def test_stages(chart: Chart, tls: dict[str, Any], permanent: bool, seconds: int
     }
 
 
+def test_the_redirect_goes_to_the_port_of_https(chart: Chart) -> None:
+    redirect = specs(chart, with_tls(certificate="provided", port=8443))["redirect-https"]["redirectScheme"]
+    assert redirect["port"] == "8443"
+
+
 def test_without_tls_there_is_none(chart: Chart) -> None:
     assert specs(chart, {}) == {}
 

@@ -121,6 +121,7 @@ OTHER: dict[str, tuple[Any, dict[str, Any]]] = {
     "ingress.className": ("other", {}),
     "ingress.host": ("localhost", {}),
     "ingress.tls.enabled": (False, TLS),
+    "ingress.tls.port": (8443, TLS),
     "ingress.tls.certificate": ("self_signed", TLS),
     "ingress.tls.secretName": ("other", TLS),
     "ingress.tls.email": ("ops@example.org", TLS),

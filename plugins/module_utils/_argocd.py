@@ -1,0 +1,142 @@
+# Copyright (c) 2026, luckyplans contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to luckyplans.platform: may change without notice.
+"""What an Application of Argo CD says about itself: is it done, is it on its way, or has it failed, and why."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+REFRESH = "argocd.argoproj.io/refresh"
+DONE, UNDERWAY, FAILED = "done", "underway", "failed"
+# Argo CD goes on asking, so that these may pass: a repository server that starts, a git server that is away for a moment.
+PASSING = ("ComparisonError", "InvalidSpecError", "UnknownError")
+# Reasons for which a container waits that no waiting mends.
+HOPELESS = frozenset(
+    ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError", "CreateContainerError", "CrashLoopBackOff")
+)
+# What Argo CD or the kubelet says, and what to do about it. The first that fits.
+STEPS = (
+    (
+        r"authentication required|invalid username|invalid credentials|authorization failed|permission denied|publickey|\b40[13]\b(?!.*pull)",
+        "give luckyplans_git_credential a login that may read platform_git_url",
+    ),
+    (r"repository not found|does not appear to be a git|not found: did you run git update", "see that platform_git_url is the address of the repository"),
+    (r"unable to resolve|couldn't find remote ref|unknown revision", "see that luckyplans_git_revision is a branch, tag or commit of the repository"),
+    (r"app path does not exist|chart\.yaml file is missing", "see that luckyplans_git_path is the directory of the chart in the repository"),
+    (r"values[\w.-]*\.ya?ml.*no such file|no such file.*values", "see that luckyplans_git_values_files are in the chart's directory"),
+    (r"not permitted in project", "see luckyplans_git_kinds, which says what the project may hold"),
+    (r"no such host|could not resolve|connection refused|i/o timeout|x509|certificate", "see that pods of the cluster reach the git server (argocd_git_authorities)"),
+    (r"image|pull", "promote a tag that is in the registry, or go back with playbooks/rollback.yml; a registry with a login needs luckyplans_pull_secret"),
+)
+OTHERWISE = "mend it by a commit, and run again"
+# a password in an address, or a value that is called a secret
+SECRETS = (
+    (re.compile(r"(?<=://)[^/@\s]+@"), "***@"),
+    (re.compile(r"(?i)((?:secret|token|password|passwd|authorization)[\"\w-]*\s*[:=]\s*)\S+"), r"\1***"),
+)
+
+
+@dataclass(frozen=True)
+class State:
+    """One look at an Application. `passing` failures are failures only when they last."""
+
+    state: str
+    text: str
+    passing: bool = False
+
+
+def mask(text: str) -> str:
+    for pattern, stars in SECRETS:
+        text = pattern.sub(stars, text)
+    return text
+
+
+def judge(application: Mapping[str, Any], revision: str, pods: Iterable[Mapping[str, Any]]) -> State:
+    """Where the Application stands; a revision that is given has to be the one that runs."""
+    if REFRESH in (application["metadata"].get("annotations") or {}):
+        return State(UNDERWAY, "Argo CD is yet to look")
+    status = application.get("status") or {}
+    conditions = {item["type"]: item.get("message", "") for item in status.get("conditions") or []}
+    for kind in PASSING:
+        if kind in conditions:
+            return State(FAILED, f"{kind}: {conditions[kind]}", passing=True)
+    sync, health = (status.get(key) or {} for key in ("sync", "health"))
+    operation = status.get("operationState") or {}
+    at = (operation.get("syncResult") or {}).get("revision", "")
+    seen = sync.get("revision", "")
+    if revision and seen != revision:
+        return State(UNDERWAY, f"Argo CD is at {seen[:12] or 'no revision'} and is to come to {revision[:12]}")
+    if operation.get("phase") in ("Failed", "Error") and at == seen:
+        return State(FAILED, operation.get("message") or f"the sync of {at[:12]} failed")
+    if "SyncError" in conditions:
+        return State(FAILED, conditions["SyncError"], passing=True)
+    hopeless = stuck(pods)
+    if hopeless:
+        return State(FAILED, hopeless[0], passing=True)
+    running = operation.get("phase") in ("Running", "Terminating")
+    if sync.get("status") == "Synced" and health.get("status") == "Healthy" and not running:
+        return State(DONE, f"Synced to {seen[:12]} and Healthy")
+    if health.get("status") == "Degraded" and not running:
+        return State(FAILED, "; ".join(unwell(status)) or "it is Degraded", passing=True)
+    waiting = operation.get("message") if running else "; ".join(unwell(status))
+    return State(UNDERWAY, f"{sync.get('status', 'Unknown')} and {health.get('status', 'Unknown')}{': ' + waiting if waiting else ''}")
+
+
+def unwell(status: Mapping[str, Any]) -> list[str]:
+    """The objects that are not healthy, and what Argo CD says of them."""
+    found = []
+    for item in status.get("resources") or []:
+        health = item.get("health") or {}
+        if health.get("status") not in (None, "Healthy"):
+            found.append(f"{item['kind']}/{item['name']} is {health['status']}{': ' + health['message'] if health.get('message') else ''}")
+    return found
+
+
+def unsynced(status: Mapping[str, Any]) -> list[str]:
+    """What the last sync could not apply, and the hooks that failed."""
+    results = ((status.get("operationState") or {}).get("syncResult") or {}).get("resources") or []
+    bad = [item for item in results if item.get("status") == "SyncFailed" or item.get("hookPhase") in ("Failed", "Error")]
+    return [f"{item['kind']}/{item['name']}: {item.get('message') or item.get('hookPhase') or item['status']}" for item in bad]
+
+
+def stuck(pods: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Containers that wait for something that does not come by itself."""
+    found = []
+    for pod in pods:
+        status = pod.get("status") or {}
+        for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
+            waiting = (container.get("state") or {}).get("waiting") or {}
+            if waiting.get("reason") in HOPELESS:
+                found.append(f"Pod/{pod['metadata']['name']}, {container['image']}: {waiting['reason']}: {waiting.get('message', '')}".rstrip(": "))
+    return found
+
+
+def warnings(events: Iterable[Mapping[str, Any]], newest: int = 8) -> list[str]:
+    """The last warnings of a namespace, each once."""
+    ordered = sorted(events, key=lambda item: item.get("lastTimestamp") or item.get("eventTime") or "")
+    lines = [f"{item['involvedObject']['kind']}/{item['involvedObject']['name']}: {item.get('reason', '')}: {item.get('message', '')}" for item in ordered]
+    return list(dict.fromkeys(lines))[-newest:]
+
+
+def next_step(text: str) -> str:
+    return next((step for pattern, step in STEPS if re.search(pattern, text, re.IGNORECASE | re.DOTALL)), OTHERWISE)
+
+
+def explain(state: State, application: Mapping[str, Any], pods: Iterable[Mapping[str, Any]], events: Iterable[Mapping[str, Any]], log: str) -> str:
+    """Why, in the order in which a person would look; secrets masked."""
+    status = application.get("status") or {}
+    parts = {"Not applied": unsynced(status), "Not healthy": unwell(status), "Pods": stuck(pods), "Warnings": warnings(events)}
+    text = state.text
+    for title, lines in parts.items():
+        fresh = [line for line in lines if line not in text]
+        if fresh:
+            text += f"\n{title}:\n" + "\n".join(f"  {line}" for line in fresh)
+    if log.strip():
+        text += "\nThe smoke test's last words:\n" + "\n".join(f"  {line}" for line in log.strip().splitlines())
+    return mask(f"{text}\nNext: {next_step(text)}.")
