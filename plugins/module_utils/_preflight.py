@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import difflib
 import glob
+import importlib.util
 import ipaddress
 import json
 import os
@@ -37,6 +38,11 @@ UPSTREAM = "https://github.com/"
 PROBE_SECONDS = 3.0
 DOCKER_SECONDS = 10.0
 MIN_MEMORY_GIB = 2.0
+# k3s, Traefik and the application do not fit into less, whatever else is closed; a server sold with 2 GiB has about 1.9.
+MIN_TOTAL_MEMORY_GIB = 1.5
+MAX_CLOCK_SECONDS = 300
+# What the modules of kubernetes.core and community.docker import, and Debian's packages of it.
+PYTHON_PACKAGES = {"kubernetes": "python3-kubernetes", "yaml": "python3-yaml", "requests": "python3-requests"}
 GIB = 1024.0**3
 MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 # A service manager or sudo may hand down a short PATH; the tools are looked for in the usual places too.
@@ -48,6 +54,7 @@ DOCKER_STATES = {
     "stopped": "not running",
     "absent": "not installed",
 }
+NOT_ROOT = "this user is not root"
 CLUSTER_LABELS = ("io.x-k8s.kind.cluster", "k3d.cluster")
 # Names that no certificate authority can see: RFC 2606, RFC 6761, RFC 6762 and the top level domain for private use.
 PRIVATE_DOMAINS = ("localhost", "local", "internal", "test", "example", "invalid", "lan", "home.arpa")
@@ -174,6 +181,13 @@ def check_variables(names: Iterable[str], known: Iterable[str]) -> list[Finding]
         remedy = f"did you mean {near[0]}? Otherwise remove it" if near else "remove it, or correct its name"
         found.append(error(name, "(set)", "is set, and no role knows a variable of this name", remedy))
     return found
+
+
+def check_placeholders(names: Iterable[str]) -> list[Finding]:
+    """Secrets that still have the value of an example. Only names come here, so that no secret can go any further."""
+    text = "still has a placeholder of the example, CHANGE_ME"
+    remedy = "give it a value in vault.yml of the inventory (ansible-vault edit), or remove the variable"
+    return [error(name, "(placeholder)", text, remedy) for name in sorted(names)]
 
 
 def check_cluster_name(name: str) -> list[Finding]:
@@ -462,12 +476,49 @@ def check_disk(paths: dict[str, str], min_free_gib: float) -> list[Finding]:
     return found
 
 
-def check_memory(available_gib: float | None, ours_run: bool) -> list[Finding]:
-    """Our own running cluster is what takes the memory on a second run, so it is no reason to warn."""
-    if available_gib is None or ours_run or available_gib >= MIN_MEMORY_GIB:
+def check_memory(total_gib: float | None, available_gib: float | None, ours_run: bool) -> list[Finding]:
+    """Our own running cluster is what takes the memory on a second run, and proof that it fits."""
+    if total_gib is None or available_gib is None or ours_run:
+        return []
+    if total_gib < MIN_TOTAL_MEMORY_GIB:
+        text = f"is all that this host has, and the platform needs {MIN_TOTAL_MEMORY_GIB:g} GiB"
+        return [error("memory", f"{total_gib:.1f} GiB", text, "take a larger host")]
+    if available_gib >= MIN_MEMORY_GIB:
         return []
     text = f"is available, and the platform wants {MIN_MEMORY_GIB:g} GiB"
     return [warning("memory", f"{available_gib:.1f} GiB", text, "close other programs, or expect evicted pods")]
+
+
+def check_clock(here: float, controller: float) -> list[Finding]:
+    """0 is a controller that did not say. Which of the two clocks is wrong cannot be told from here."""
+    off = abs(here - controller)
+    if not controller or off <= MAX_CLOCK_SECONDS:
+        return []
+    direction = "behind" if here < controller else "ahead of"
+    text = f"is {show_duration(off)} {direction} the machine that runs ansible-playbook; certificates and tokens would not be valid"
+    remedy = "set it: timedatectl set-ntp true, or install chrony; and see that the other one is right"
+    return [error("clock", time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(here)), text, remedy)]
+
+
+def show_duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    for name, size in (("day", 24 * 60), ("hour", 60)):
+        if minutes >= size:
+            count = round(minutes / size)
+            return f"{count} {name}{'' if count == 1 else 's'}"
+    return f"{minutes} minutes"
+
+
+def check_python_packages(missing: Iterable[str], python: str, may_install: bool) -> tuple[list[str], list[Finding]]:
+    """Debian's packages that the role carry has to install, or why the modules would fail. On a laptop the controller's environment has them."""
+    packages = [PYTHON_PACKAGES[name] for name in missing]
+    if not packages:
+        return [], []
+    if may_install:
+        return packages, [info("python", python, f"the role carry will install {', '.join(packages)}")]
+    text = f"lacks what the modules import there: {', '.join(missing)}"
+    remedy = f"as root, apt-get install {' '.join(packages)}, or name an ansible_python_interpreter that has them"
+    return [], [error("python", python, text, remedy)]
 
 
 def check_arch(machine: str) -> list[Finding]:
@@ -495,7 +546,7 @@ def check_docker(docker: Docker, manage: bool, root: bool, debian: bool, no_pack
     if not manage:
         obstacles.append("platform_manage_docker is false")
     if not root:
-        obstacles.append("this user is not root")
+        obstacles.append(NOT_ROOT)
     if not debian:
         obstacles.append("this is neither Debian nor Ubuntu")
     if no_packages and action == "install":
@@ -503,6 +554,8 @@ def check_docker(docker: Docker, manage: bool, root: bool, debian: bool, no_pack
     if not obstacles:
         return action, [info(subject, value, f"the role docker will {action} it")]
     remedy = "sudo systemctl start docker" if action == "start" else "install Docker Engine and start it"
+    if obstacles == [NOT_ROOT]:
+        remedy = f"give the host ansible_become: true (and -K where sudo wants a password), or {remedy}"
     text = f"is needed, and we may not {action} it: {', '.join(obstacles)}"
     return "none", [error(subject, value, text, f"{remedy}, then run again")]
 
@@ -770,14 +823,20 @@ def look_bundle(path: str, text: str, arch: str, public_key: str) -> tuple[dict[
     return {**manifest.settings[arch], "releases": sorted({item.use for item in manifest.of("package", arch)})}, []
 
 
-def look_memory(path: str = "/proc/meminfo") -> float | None:
-    """GiB available, or None where that cannot be seen."""
+def look_memory(path: str = "/proc/meminfo") -> tuple[float | None, float | None]:
+    """GiB in all and GiB available, or None where that cannot be seen."""
     try:
         with open(path, encoding="ascii") as stream:
-            match = re.search(r"^MemAvailable:\s+(\d+) kB", stream.read(), re.MULTILINE)
+            sizes = dict(re.findall(r"^(\w+):\s+(\d+) kB", stream.read(), re.MULTILINE))
     except OSError:
-        return None
-    return int(match.group(1)) * 1024 / GIB if match else None
+        sizes = {}
+    total, available = (int(sizes[key]) * 1024 / GIB if key in sizes else None for key in ("MemTotal", "MemAvailable"))
+    return total, available
+
+
+def look_python_packages() -> list[str]:
+    """Those that are missing; looked for and not imported, which would take longer than all else here."""
+    return [name for name in PYTHON_PACKAGES if importlib.util.find_spec(name) is None]
 
 
 def look_first_free_port(path: str = "/proc/sys/net/ipv4/ip_unprivileged_port_start") -> int:
@@ -1029,6 +1088,8 @@ def examine(
     min_free_gib: float,
     cluster: bool = True,
     bundle_manifest: str = "",
+    placeholders: Iterable[str] = (),
+    controller_time: float = 0,
 ) -> tuple[list[Finding], dict[str, Any]]:
     """Every finding, and everything that the other roles need to know. inputs: platform_* without the prefix.
 
@@ -1039,7 +1100,10 @@ def examine(
     cluster_dir = os.path.join(state_dir, "clusters", inputs["cluster_name"])
     record_path = os.path.join(cluster_dir, "record.json")
 
-    found = check_variables(variables, known)
+    # first of all: what follows may wait for an address
+    found = check_clock(time.time(), controller_time)
+    found += check_variables(variables, known)
+    found += check_placeholders(placeholders)
     record, findings = read_record(record_path) if cluster else ({}, [])
     found += findings
     ca_findings = check_ca_file(inputs["extra_ca_file"])
@@ -1098,6 +1162,11 @@ def examine(
         found += check_packages(cache_dir, host.root, host.debian, find_tool("go"))
 
     found += check_arch(host.arch)
+    # where a bundle is sent, they come out of it; an environment of somebody's own gets nothing from apt
+    missing = [] if bundle_manifest else look_python_packages()
+    may_install = host.root and host.debian and sys.prefix == "/usr"
+    python_packages, findings = check_python_packages(missing, sys.executable, may_install)
+    found += findings
     docker_action = "none"
     if engine != "existing" or inputs["deploy"] == "helm":
         release = look_release()
@@ -1114,7 +1183,7 @@ def examine(
             found += check_port_holders(
                 ports, inputs["bind_address"], host.published, host.listeners, look_holder, can_bind
             )
-        found += check_memory(look_memory(), any(item.ours for item in host.published))
+        found += check_memory(*look_memory(), any(item.ours for item in host.published))
 
     resolved = dict(
         inputs,
@@ -1133,6 +1202,7 @@ def examine(
         extra_ca_file=full_path(inputs["extra_ca_file"]) if inputs["extra_ca_file"] else "",
         k3d=k3d,
         kubeconfig=kubeconfig,
+        python_packages=python_packages,
         record=record,
         root=host.root,
         source=source,

@@ -163,6 +163,15 @@ options:
     description: The manifest of a bundle that is yet to be sent to O(platform.bundle_dir).
     type: str
     default: ""
+  placeholders:
+    description: Names of secret variables that still have the value of an example.
+    type: list
+    elements: str
+    default: []
+  controller_time:
+    description: Seconds since 1970 on the machine that runs ansible-playbook; V(0) leaves the clock of the host alone.
+    type: float
+    default: 0
   min_free_gib:
     description: GiB that must be free on the file systems of the state directory, the cache and Docker.
     type: float
@@ -277,6 +286,8 @@ ARGUMENT_SPEC = {
     "expected_environment": {"type": "str", "choices": ["", "local", "prod"], "default": ""},
     "cluster": {"type": "bool", "default": True},
     "bundle_manifest": {"type": "str", "default": ""},
+    "placeholders": {"type": "list", "elements": "str", "default": []},
+    "controller_time": {"type": "float", "default": 0},
     "min_free_gib": {"type": "float", "default": 10},
     "more_findings": {"type": "list", "elements": "dict", "default": []},
 }
@@ -293,6 +304,8 @@ def main() -> None:
         params["min_free_gib"],
         params["cluster"],
         params["bundle_manifest"],
+        params["placeholders"],
+        params["controller_time"],
     )
     findings = _preflight.sort_findings(findings + [_preflight.Finding(**item) for item in params["more_findings"]])
     table = _preflight.format_table(findings)

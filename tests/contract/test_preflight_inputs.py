@@ -157,6 +157,9 @@ CASES: dict[str, tuple[dict[str, Any], list[Said]]] = {
         "platform_git_url", "https://***@git.example.org/a.git", "luckyplans_git_credential", platform_deploy="gitops",
         platform_git_url="https://me:secret@git.example.org/a.git",
     ),
+    "secret-of-the-example": refused(
+        "luckyplans_pull_secret", "(placeholder)", "ansible-vault edit", luckyplans_pull_secret={"auths": {"a.org": {"auth": "CHANGE_ME_token"}}}
+    ),
     "several-at-once": (
         {"platform_http_port": 65536, "platform_domain": "a_b", "platform_state_dir": "state", "platform_htp_port": 1},
         [

@@ -178,6 +178,7 @@ def test_good_inputs_have_no_findings_but_the_choice(docker: FakeDocker, inputs:
         "engine_reason": "upstream gives k3d",
         "kubeconfig": f"{state}/clusters/luckyplans/kubeconfig",
         "k3d": "",
+        "python_packages": [],
         "record": {},
         "root": os.geteuid() == 0,
         "source_dir": os.path.realpath(inputs["source_dir"]),
@@ -407,14 +408,87 @@ def test_disk_of_docker_is_looked_at(docker: FakeDocker, inputs: dict[str, Any])
 
 def test_memory(tmp_path: Path) -> None:
     meminfo = tmp_path / "meminfo"
-    meminfo.write_text("MemTotal: 9 kB\nMemAvailable:    1048576 kB\n")
-    assert lib.look_memory(str(meminfo)) == 1.0
-    assert lib.look_memory(str(tmp_path / "none")) is None
-    assert lib.check_memory(None, False) == []
-    assert lib.check_memory(2.0, False) == []
-    assert lib.check_memory(1.0, True) == []
-    (finding,) = lib.check_memory(1.0, False)
+    meminfo.write_text("MemTotal:        2097152 kB\nMemAvailable:    1048576 kB\n")
+    assert lib.look_memory(str(meminfo)) == (2.0, 1.0)
+    meminfo.write_text("MemTotal:        2097152 kB\n")
+    assert lib.look_memory(str(meminfo)) == (2.0, None)
+    assert lib.look_memory(str(tmp_path / "none")) == (None, None)
+    assert lib.check_memory(None, None, False) == []
+    assert lib.check_memory(4.0, 2.0, False) == []
+    assert lib.check_memory(1.0, 0.5, True) == [], "what runs fits"
+    (finding,) = lib.check_memory(4.0, 1.0, False)
     assert (finding.severity, finding.value) == (lib.WARNING, "1.0 GiB")
+    (finding,) = lib.check_memory(1.4, 1.3, False)
+    assert (finding.severity, finding.subject, finding.value) == (lib.ERROR, "memory", "1.4 GiB")
+    assert "needs 1.5 GiB" in finding.message
+
+
+def test_a_host_without_enough_memory_is_refused(
+    docker: FakeDocker, inputs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lib, "look_memory", lambda: (0.9, 0.7))
+    findings, _resolved = examine(inputs)
+    assert [item.value for item in findings if item.severity == lib.ERROR] == ["0.9 GiB"]
+
+
+NOON = 1767268800.0
+
+
+@pytest.mark.parametrize(
+    ("controller", "text"),
+    [
+        (0, None),
+        (NOON, None),
+        (NOON + 300, None),
+        (NOON + 301, "5 minutes behind"),
+        (NOON + 86399.5, "1 day behind"),
+        (NOON - 86400 * 2, "2 days ahead of"),
+        (NOON - 7200, "2 hours ahead of"),
+    ],
+)
+def test_clock(controller: float, text: str | None) -> None:
+    findings = lib.check_clock(NOON, controller)
+    assert [(item.severity, item.subject, item.value) for item in findings] == (
+        [(lib.ERROR, "clock", "2026-01-01 12:00 UTC")] if text else []
+    )
+    assert all(text in item.message and "timedatectl" in item.remedy for item in findings)
+
+
+def test_clock_is_compared_when_the_module_starts(docker: FakeDocker, inputs: dict[str, Any]) -> None:
+    assert errors(examine(inputs, controller_time=time.time())[0]) == []
+    ((subject, message),) = errors(examine(inputs, controller_time=time.time() - 86400)[0])
+    assert subject == "clock"
+    assert "1 day ahead" in message
+
+
+def test_python_packages() -> None:
+    assert lib.look_python_packages() == [], "the tests have what the modules need"
+    assert lib.check_python_packages([], "/usr/bin/python3", False) == ([], [])
+    packages, (finding,) = lib.check_python_packages(["kubernetes", "yaml"], "/usr/bin/python3", True)
+    assert packages == ["python3-kubernetes", "python3-yaml"]
+    assert (finding.severity, finding.subject, finding.value) == (lib.INFO, "python", "/usr/bin/python3")
+    packages, (finding,) = lib.check_python_packages(["kubernetes", "yaml"], "/usr/bin/python3", False)
+    assert (packages, finding.severity) == ([], lib.ERROR)
+    assert "apt-get install python3-kubernetes python3-yaml, or" in finding.remedy
+
+
+@pytest.mark.parametrize("system", [True, False])
+def test_apt_is_asked_for_the_python_of_the_system_only(
+    docker: FakeDocker, inputs: dict[str, Any], monkeypatch: pytest.MonkeyPatch, system: bool
+) -> None:
+    monkeypatch.setattr(lib.importlib.util, "find_spec", lambda name: None if name == "requests" else name)
+    monkeypatch.setattr(lib.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(lib, "look_os_release", lambda: True)
+    monkeypatch.setattr(lib.sys, "prefix", "/usr" if system else "/root/.venv")
+    findings, resolved = examine(inputs)
+    assert resolved["python_packages"] == (["python3-requests"] if system else [])
+    assert [subject for subject, _message in errors(findings)] == ([] if system else ["python"])
+
+
+def test_placeholders_are_named(docker: FakeDocker, inputs: dict[str, Any]) -> None:
+    findings, _resolved = examine(inputs, placeholders=["luckyplans_b", "luckyplans_a"])
+    assert [item.subject for item in findings if item.severity == lib.ERROR] == ["luckyplans_a", "luckyplans_b"]
+    assert {item.value for item in findings if item.severity == lib.ERROR} == {"(placeholder)"}
 
 
 def test_machine() -> None:
@@ -494,6 +568,13 @@ def test_docker_decision(
     assert answer == action
     assert [item.severity for item in findings] == ([severity] if severity else [])
     assert all(text in item.message for item in findings)
+
+
+def test_docker_needs_root_and_nothing_else() -> None:
+    (finding,) = lib.check_docker(lib.Docker("absent"), True, False, True)[1]
+    assert finding.remedy.startswith("give the host ansible_become: true")
+    (finding,) = lib.check_docker(lib.Docker("absent"), True, False, False)[1]
+    assert "ansible_become" not in finding.remedy, "root would not be enough"
 
 
 def test_existing_cluster_with_gitops_needs_no_docker(
