@@ -20,9 +20,10 @@ description:
   - All that is wrong with any of the images is said in one message.
 options:
   chart_dir:
-    description: The application's Helm chart; its C(values.yaml) is what the values are laid over.
+    description:
+      - The application's Helm chart; its C(values.yaml) is what the values are laid over.
+      - Without it O(values) are all that there is.
     type: path
-    required: true
   values:
     description: The values that the chart is deployed with, as Helm gets them.
     type: dict
@@ -274,7 +275,9 @@ def place_of(layers: Sequence[Mapping[str, Any]], component: str, own: Mapping[s
     return {"repository": own[component]} if component in own else {}
 
 
-def read_values(chart_dir: str) -> dict[str, Any]:
+def read_values(chart_dir: str | None) -> dict[str, Any]:
+    if not chart_dir:
+        return {}
     path = os.path.join(chart_dir, "values.yaml")
     try:
         with open(path, encoding="utf-8") as handle:
@@ -438,7 +441,7 @@ def secrets_of(auths: Mapping[str, Mapping[str, str]]) -> Secrets:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "chart_dir": {"type": "path", "required": True},
+            "chart_dir": {"type": "path"},
             "values": {"type": "dict", "default": {}},
             "built": {"type": "list", "elements": "str", "default": []},
             "others": {"type": "list", "elements": "str", "default": []},
