@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from certificates import issue
 from repository import ROOT, Ansible, Outcome, load
 
 # as the module looks for it
@@ -74,7 +75,13 @@ def refused(subject: str, value: str, remedy: str, **variables: Any) -> tuple[di
     return variables or {subject: value}, [Said(subject, value, remedy)]
 
 
-# {here} is a directory of the case's own, which exists and is empty
+def provided(subject: str, value: str, remedy: str, key: str = "good", **others: Any) -> tuple[dict[str, Any], list[Said]]:
+    """A case with good files but for one."""
+    files = {"tls_certificate_file": "{certificates}/good.pem", "tls_private_key_file": f"{{certificates}}/{key}.key"}
+    return {"platform_tls": "provided", "platform_domain": "example.org", **files, subject: value, **others}, [Said(subject, value, remedy)]
+
+
+# {here} is a directory of the case's own, which exists and is empty; {certificates} has those of make_certificates
 CASES: dict[str, tuple[dict[str, Any], list[Said]]] = {
     "port-too-high": refused(
         "platform_http_port", "65536", "choose a number from 1 to 65535", platform_http_port=65536
@@ -151,7 +158,22 @@ CASES: dict[str, tuple[dict[str, Any], list[Said]]] = {
     "mirror-without-scheme": refused("platform_upstream_mirror", "mirror.example.org", "for example https://"),
     "address-of-another-host": refused("platform_bind_address", "192.0.2.1", "127.0.0.1"),
     "letsencrypt-for-localhost": refused("platform_tls", "letsencrypt", "give a public platform_domain"),
-    "certificate-that-nobody-brings": refused("platform_tls", "self_signed", "a proxy in front of the platform"),
+    "certificate-that-nobody-provides": (
+        {"platform_tls": "provided"},
+        [Said("tls_certificate_file", "", "name the PEM file on"), Said("tls_private_key_file", "", "in a vault as tls_private_key")],
+    ),
+    "certificate-that-is-not-there": provided("tls_certificate_file", "{here}/gone.pem", "give a PEM file on"),
+    "certificate-twice": provided("tls_certificate_file", "{certificates}/good.pem", "keep one of them", tls_certificate="a text"),
+    "certificate-that-is-none": provided("tls_certificate_file", "{certificates}/no.pem", "openssl x509 -in FILE"),
+    "certificate-with-a-key": provided("tls_certificate_file", "{certificates}/good.key", "keep the certificates alone in it"),
+    "certificate-of-another-name": provided("tls_certificate_file", "{certificates}/other.pem", "another platform_domain", key="other"),
+    "certificate-that-ended": provided("tls_certificate_file", "{certificates}/ended.pem", "have it renewed", key="ended"),
+    "certificates-out-of-order": provided("tls_certificate_file", "{certificates}/mixed.pem", "then the one that issued it"),
+    "key-of-another-certificate": provided("tls_private_key_file", "{certificates}/other.key", "the key that it was asked for with"),
+    "key-with-a-passphrase": provided("tls_private_key_file", "{certificates}/locked.key", "openssl pkey -in FILE"),
+    "key-in-a-vault-that-is-none": refused(
+        "tls_private_key", "(set)", "as PEM", platform_tls="provided", tls_certificate_file="{certificates}/good.pem", tls_private_key="no key of anybody"
+    ),
     "gitops-without-repository": refused("platform_git_url", "", "platform_git_url: https://", platform_deploy="gitops"),
     "repository-with-a-login": refused(
         "platform_git_url", "https://***@git.example.org/a.git", "luckyplans_git_credential", platform_deploy="gitops",
@@ -178,13 +200,34 @@ MISTYPED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 }
 
 
+def make_certificates(folder: Path) -> None:
+    authority = issue("authority", authority=True)
+    good, other = issue("server", ["example.org"], by=authority), issue("other", ["other.org"])
+    ended = issue("ended", ["example.org"], begins=-9, ends=-1)
+    texts = {
+        **{f"{name}.pem": item.pem for name, item in (("other", other), ("ended", ended))},
+        **{f"{name}.key": item.key_pem for name, item in (("good", good), ("other", other), ("ended", ended))},
+        "good.pem": good.pem + authority.pem,
+        "mixed.pem": good.pem + other.pem + authority.pem,
+        "locked.key": good.locked_pem,
+        "no.pem": "no PEM\n",
+    }
+    folder.mkdir()
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+
+
 class Refusals:
     """One run with all cases."""
 
     def __init__(self, folder: Path, taken: int) -> None:
         self.folder = folder
         self.taken = taken
+        self.certificates = folder / "certificates"
+        make_certificates(self.certificates)
         hosts = {"nothing-wrong": self.variables("nothing-wrong", {})}
+        good = {"platform_tls": "provided", "tls_certificate_file": "{certificates}/good.pem", "tls_private_key_file": "{certificates}/good.key"}
+        hosts["nothing-wrong-with-tls"] = self.variables("nothing-wrong-with-tls", {**good, "platform_domain": "example.org"})
         for host, (variables, _said) in (CASES | MISTYPED).items():
             hosts[host] = self.variables(host, variables)
         (folder / "ansible").mkdir()
@@ -194,7 +237,7 @@ class Refusals:
     def fill(self, value: Any, host: str) -> Any:
         if value == "{taken}":
             return self.taken
-        return value.format(here=self.folder / host / "here") if isinstance(value, str) else value
+        return value.format(here=self.folder / host / "here", certificates=self.certificates) if isinstance(value, str) else value
 
     def variables(self, host: str, bad: dict[str, Any]) -> dict[str, Any]:
         case = self.folder / host
@@ -229,6 +272,17 @@ def test_the_same_variables_without_a_fault_are_accepted(refusals: Refusals) -> 
     """Else every case below could be refused for another reason than its own."""
     resolved = refusals.result("nothing-wrong", "accepted")
     assert (resolved["source"], resolved["engine"], resolved["http_port"]) == ("upstream", "k3d", 28080)
+
+
+def test_a_good_certificate_is_accepted(refusals: Refusals) -> None:
+    assert refusals.result("nothing-wrong-with-tls", "accepted")["url"] == "https://example.org:28443"
+
+
+def test_no_key_is_shown(refusals: Refusals) -> None:
+    lines = [line for path in refusals.certificates.glob("*.key") for line in path.read_text().splitlines()[1:-1]]
+    said = refusals.outcome.stdout + "".join(path.read_text() for path in refusals.folder.glob("*/*.json"))
+    assert len(lines) > 4
+    assert not [line for line in [*lines, "no key of anybody"] if line in said]
 
 
 @pytest.mark.parametrize("host", CASES)

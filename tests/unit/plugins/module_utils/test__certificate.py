@@ -29,7 +29,10 @@ def look_at(certificate: str, key: str, domain: str = "example.org") -> list[tup
     return [(item["severity"], item["subject"], item["message"]) for item in found]
 
 
-@pytest.mark.parametrize(("names", "domain"), [(["example.org"], "example.org"), (["a.org", "*.example.org"], "www.example.org"), (["EXAMPLE.org"], "example.org")])
+@pytest.mark.parametrize(
+    ("names", "domain"),
+    [(["example.org"], "example.org"), (["a.org", "*.example.org"], "www.example.org"), (["EXAMPLE.org"], "example.org")],
+)
 def test_nothing_is_the_matter(authority: Issued, names: list[str], domain: str) -> None:
     server = issue("server", names, by=authority)
     assert look_at(server.pem + authority.pem, server.key_pem, domain) == []
