@@ -132,6 +132,7 @@ ROLES = {
     "cluster": ("toolchain", "cluster"),
     "images": ("toolchain", "cluster", "images"),
     "traefik": ("toolchain", "cluster", "releases"),
+    "cert_manager": ("toolchain", "cluster", "releases"),
     "luckyplans": ("toolchain", "cluster", "images", "releases", "application"),
 }
 

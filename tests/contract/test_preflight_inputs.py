@@ -151,6 +151,11 @@ CASES: dict[str, tuple[dict[str, Any], list[Said]]] = {
     "mirror-without-scheme": refused("platform_upstream_mirror", "mirror.example.org", "for example https://"),
     "address-of-another-host": refused("platform_bind_address", "192.0.2.1", "127.0.0.1"),
     "letsencrypt-for-localhost": refused("platform_tls", "letsencrypt", "give a public platform_domain"),
+    "public-address-that-is-a-name": refused("platform_public_address", "example.org", "give the one that platform_domain resolves to"),
+    "domain-that-nobody-finds": refused(
+        "platform_domain", "no-such-platform.luckyplans.dev", "make a record for it", platform_tls="letsencrypt",
+        platform_domain="no-such-platform.luckyplans.dev",
+    ),
     "certificate-that-nobody-brings": refused("platform_tls", "self_signed", "a proxy in front of the platform"),
     "gitops-without-repository": refused("platform_git_url", "", "platform_git_url: https://", platform_deploy="gitops"),
     "repository-with-a-login": refused(
