@@ -10,6 +10,7 @@ host; `examine` joins them. Nothing here changes the host.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import glob
 import ipaddress
@@ -961,10 +962,8 @@ def look_addresses(name: str, seconds: float = 5.0) -> list[str]:
     found: list[str] = []
 
     def ask() -> None:
-        try:
+        with contextlib.suppress(OSError):
             found.extend(sorted({str(answer[4][0]) for answer in socket.getaddrinfo(name, 80, type=socket.SOCK_STREAM)}))
-        except OSError:
-            pass
 
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
