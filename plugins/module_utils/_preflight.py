@@ -10,6 +10,7 @@ host; `examine` joins them. Nothing here changes the host.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import glob
 import importlib.util
@@ -273,8 +274,6 @@ def check_tls(tls: str, domain: str, environment: str, http_port: Any, source: s
     subject = "platform_tls"
     found = []
     if tls.startswith("letsencrypt"):
-        text = "is not built yet: no role brings such a certificate, and the platform would answer on plain http"
-        found.append(error(subject, tls, text, "platform_tls: self_signed or provided"))
         private = "." not in domain or any(domain == name or domain.endswith("." + name) for name in PRIVATE_DOMAINS)
         if private:
             text = f"asks Let's Encrypt for a certificate of platform_domain {show(domain)}, which is not a public name"
@@ -290,6 +289,58 @@ def check_tls(tls: str, domain: str, environment: str, http_port: Any, source: s
         text = "leaves the platform on plain http, and the environment is prod"
         found.append(warning(subject, tls, text, "put a proxy that ends TLS in front of it"))
     return found
+
+
+def check_public_address(address: str, tls: str) -> list[Finding]:
+    subject = "platform_public_address"
+    if not address:
+        return []
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        return [error(subject, address, "is not an IP address", "give the one that platform_domain resolves to, or leave it empty")]
+    if not tls.startswith("letsencrypt"):
+        return [warning(subject, address, f"is not used: platform_tls is {tls}", "remove it, or platform_tls: letsencrypt_staging")]
+    return []
+
+
+def check_reached(domain: str, addresses: list[str], public: str, is_ours: Callable[[str], bool], source: str) -> list[Finding]:
+    """Let's Encrypt looks the domain up and comes to port 80 of whichever address it finds, so each has to lead here.
+
+    Behind NAT or a proxy this host does not have the address by which it is reached, and nothing here can tell that from a
+    record that is wrong: `public` is the word of somebody who knows. `source` is what this host sends from.
+    """
+    subject = "platform_domain"
+    if not addresses:
+        text = "does not resolve here, and Let's Encrypt finds the platform by its address"
+        return [error(subject, domain, text, "make a record for it that leads here, or platform_tls: none")]
+    near = [address for address in addresses if not ipaddress.ip_address(address).is_global]
+    strange = [address for address in addresses if address not in near and not (address == public if public else is_ours(address))]
+    found = []
+    if near:
+        text = f"resolves here to {', '.join(near)}, which is not where the world finds it (/etc/hosts, or a name server of your own)"
+        found.append(warning(subject, domain, text, "see from another network that it leads here"))
+    if strange and public:
+        text = f"is to be where the platform is reached, and platform_domain {domain} resolves to {', '.join(strange)}"
+        found.append(error("platform_public_address", public, text, f"correct the record, or platform_public_address: {strange[0]}"))
+    elif strange:
+        text = f"resolves to {', '.join(strange)}, which this host does not have (it sends from {source})"
+        remedy = f"correct the record; behind NAT or a proxy that passes port 80 on, platform_public_address: {strange[0]}"
+        found.append(error(subject, domain, text, remedy))
+    return found
+
+
+def check_port_80(bind_address: str, engine: str, source: str) -> list[Finding]:
+    """What can be said from inside. Whether a firewall or a router is in the way only a look from outside can tell."""
+    if engine == "existing":
+        if source == "upstream":
+            return []
+        text = f"brings cert-manager into an existing cluster from upstream only, and platform_source is {source}"
+        return [error("platform_tls", "letsencrypt", text, "platform_source: upstream, or platform_tls: none")]
+    if not ipaddress.ip_address(bind_address).is_loopback:
+        return []
+    text = "is reached from this host only, and Let's Encrypt comes to port 80 from outside"
+    return [warning("platform_bind_address", bind_address, text, "set it to 0.0.0.0 unless a proxy of this host passes port 80 on")]
 
 
 def check_bundle(bundle: Mapping[str, Any], path: str, environment: str) -> list[Finding]:
@@ -962,6 +1013,41 @@ def _kernel_ip(digits: str) -> str:
     return str(ipaddress.ip_address(raw))
 
 
+def look_addresses(name: str, seconds: float = 5.0) -> list[str]:
+    """What the name resolves to here. A thread, because the search for a name has no timeout of its own."""
+    found: list[str] = []
+
+    def ask() -> None:
+        with contextlib.suppress(OSError):
+            found.extend(sorted({str(answer[4][0]) for answer in socket.getaddrinfo(name, 80, type=socket.SOCK_STREAM)}))
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return list(found)
+
+
+def look_source(towards: str) -> str:
+    """The address of this host from which packets to another would be sent; none are."""
+    family = socket.AF_INET6 if ":" in towards else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((towards, 80))
+            return str(probe.getsockname()[0])
+    except OSError:
+        return "no address"
+
+
+def look_reached(domain: str, public: str, engine: str) -> list[Finding]:
+    """An existing cluster is reached by addresses of its own, which are not those of this host."""
+    addresses = look_addresses(domain)
+
+    def is_ours(address: str) -> bool:
+        return engine == "existing" or _can_bind(ipaddress.ip_address(address))
+
+    return check_reached(domain, addresses, public, is_ours, look_source(addresses[0]) if addresses else "")
+
+
 def look_holder(listener: Listener, proc: str = "/proc") -> str:
     """Who listens: pid and command; of another user's process only the user can be seen."""
     target = f"socket:[{listener.inode}]"
@@ -1145,8 +1231,15 @@ def examine(
     found += check_ports(inputs["http_port"], inputs["https_port"], inputs["api_port"])
     bind_findings = check_bind_address(inputs["bind_address"], inputs["environment"])
     found += bind_findings
-    found += check_domain(inputs["domain"], inputs["environment"])
-    found += check_tls(inputs["tls"], inputs["domain"], inputs["environment"], inputs["http_port"], source)
+    domain_findings = check_domain(inputs["domain"], inputs["environment"])
+    found += domain_findings
+    tls_findings = check_tls(inputs["tls"], inputs["domain"], inputs["environment"], inputs["http_port"], source)
+    public_findings = check_public_address(inputs["public_address"], inputs["tls"])
+    found += tls_findings + public_findings
+    refused = [item for item in [*bind_findings, *domain_findings, *tls_findings, *public_findings] if item.severity == ERROR]
+    if inputs["tls"].startswith("letsencrypt") and cluster and not refused:
+        found += check_port_80(inputs["bind_address"], engine, source)
+        found += look_reached(inputs["domain"], inputs["public_address"], engine)
     found += check_environment(inputs["environment"], expected_environment, source)
     found += check_git(inputs["deploy"], inputs["git_url"], engine, source)
     found += mirror_findings + ca_findings

@@ -140,6 +140,7 @@ ROLES = {
     "cluster": ("toolchain", "cluster"),
     "images": ("toolchain", "cluster", "images"),
     "traefik": ("toolchain", "cluster", "releases"),
+    "cert_manager": ("toolchain", "cluster", "releases"),
     "tls": ("toolchain", "cluster", "certificate"),
     "luckyplans": ("toolchain", "cluster", "images", "releases", "application"),
 }

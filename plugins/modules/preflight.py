@@ -110,6 +110,10 @@ options:
         type: str
         choices: [none, letsencrypt, letsencrypt_staging, self_signed, provided]
         required: true
+      public_address:
+        description: Address by which the world reaches the platform, where this host does not have it, or empty.
+        type: str
+        required: true
       deploy:
         description: What brings the application into the cluster.
         type: str
@@ -204,6 +208,7 @@ EXAMPLES = r"""
       bind_address: 127.0.0.1
       domain: localhost
       tls: none
+      public_address: ""
       deploy: helm
       git_url: ""
       state_dir: ~/.luckyplans
@@ -271,6 +276,7 @@ PLATFORM_SPEC = {
         "choices": ["none", "letsencrypt", "letsencrypt_staging", "self_signed", "provided"],
         "required": True,
     },
+    "public_address": {"type": "str", "required": True},
     "deploy": {"type": "str", "choices": ["helm", "gitops"], "required": True},
     "git_url": {"type": "str", "required": True},
     "state_dir": {"type": "str", "required": True},

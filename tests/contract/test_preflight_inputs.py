@@ -174,6 +174,11 @@ CASES: dict[str, tuple[dict[str, Any], list[Said]]] = {
     "key-in-a-vault-that-is-none": refused(
         "tls_private_key", "(set)", "as PEM", platform_tls="provided", tls_certificate_file="{certificates}/good.pem", tls_private_key="no key of anybody"
     ),
+    "public-address-that-is-a-name": refused("platform_public_address", "example.org", "give the one that platform_domain resolves to"),
+    "domain-that-nobody-finds": refused(
+        "platform_domain", "no-such-platform.luckyplans.dev", "make a record for it", platform_tls="letsencrypt",
+        platform_domain="no-such-platform.luckyplans.dev",
+    ),
     "gitops-without-repository": refused("platform_git_url", "", "platform_git_url: https://", platform_deploy="gitops"),
     "repository-with-a-login": refused(
         "platform_git_url", "https://***@git.example.org/a.git", "luckyplans_git_credential", platform_deploy="gitops",

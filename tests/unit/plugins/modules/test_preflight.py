@@ -72,6 +72,7 @@ def inputs(tmp_path: Path, app: Path, free_ports: list[int]) -> dict[str, Any]:
         "bind_address": "127.0.0.1",
         "domain": "localhost",
         "tls": "none",
+        "public_address": "",
         "deploy": "helm",
         "git_url": "",
         "state_dir": str(tmp_path / "state"),
@@ -227,6 +228,7 @@ BAD_INPUTS = [
     ({"deploy": "gitops", "git_url": "github.com/a/b"}, "platform_git_url", "is not the address of a git repository"),
     ({"deploy": "gitops", "git_url": "https://me:secret@git.example.org/a"}, "platform_git_url", "carries a login"),
     ({"deploy": "gitops", "git_url": "ftp://git.example.org/a"}, "platform_git_url", "is not the address"),
+    ({"public_address": "example.org"}, "platform_public_address", "is not an IP address"),
     ({"tls": "letsencrypt"}, "platform_tls", "not a public name"),
     ({"tls": "letsencrypt_staging", "domain": "a.test"}, "platform_tls", "not a public name"),
     ({"tls": "letsencrypt", "domain": "example.org", "source": "packages"}, "platform_tls", "ACME client"),
@@ -995,6 +997,71 @@ def test_context_of_an_existing_cluster_has_to_be_named(tmp_path: Path, text: st
     assert [(item.subject, item.severity) for item in findings] == [("platform_kubeconfig_context", lib.ERROR)]
     assert findings[0].message.endswith(hint)
     assert lib.choose_context("existing", "a", str(path), "other", "/own") == (os.path.realpath(path), "other", [])
+
+
+OURS, OTHERS, NEAR = "198.41.0.4", "199.9.14.201", "127.0.1.1"
+
+
+@pytest.mark.parametrize(
+    ("addresses", "public", "findings"),
+    [
+        ([OURS], "", []),
+        ([OTHERS], OTHERS, []),
+        ([], "", [("error", "platform_domain", "does not resolve")]),
+        ([], OTHERS, [("error", "platform_domain", "does not resolve")]),
+        ([OTHERS], "", [("error", "platform_domain", f"resolves to {OTHERS}, which this host does not have (it sends from 10.0.0.5)")]),
+        # Let's Encrypt may take any of them, and prefers IPv6
+        ([OURS, "2001:500:200::b"], "", [("error", "platform_domain", "resolves to 2001:500:200::b")]),
+        # who names the public address means that one, even where this host has another
+        ([OURS], OTHERS, [("error", "platform_public_address", f"example.org resolves to {OURS}")]),
+        # Debian writes the host's own name into /etc/hosts
+        ([NEAR], "", [("warning", "platform_domain", f"resolves here to {NEAR}")]),
+        ([NEAR], OTHERS, [("warning", "platform_domain", f"resolves here to {NEAR}")]),
+    ],
+)
+def test_where_lets_encrypt_finds_the_platform(addresses: list[str], public: str, findings: list[tuple[str, str, str]]) -> None:
+    found = lib.check_reached("example.org", addresses, public, lambda address: address == OURS, "10.0.0.5")
+    assert [(item.severity, item.subject) for item in found] == [(severity, subject) for severity, subject, _ in findings]
+    assert all(part in item.message and item.remedy for item, (_, _, part) in zip(found, findings))
+
+
+@pytest.mark.parametrize(
+    ("bind", "engine", "source", "severity"),
+    [
+        ("0.0.0.0", "kind", "upstream", None),
+        ("127.0.0.1", "k3d", "bundle", "warning"),
+        ("127.0.0.1", "existing", "upstream", None),
+        ("127.0.0.1", "existing", "bundle", "error"),
+    ],
+)
+def test_port_80_as_far_as_it_is_seen_from_inside(bind: str, engine: str, source: str, severity: str | None) -> None:
+    assert [item.severity for item in lib.check_port_80(bind, engine, source)] == ([severity] if severity else [])
+
+
+def test_name_that_resolves(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [(None, None, None, "", (address, 80)) for address in (OTHERS, OURS, OTHERS)]
+    monkeypatch.setattr(lib.socket, "getaddrinfo", lambda *_args, **_more: answers)
+    assert lib.look_addresses("example.org") == [OURS, OTHERS]
+
+
+def test_name_that_does_not_resolve_or_not_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_args: Any, **_more: Any) -> None:
+        raise lib.socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(lib.socket, "getaddrinfo", fails)
+    assert lib.look_addresses("example.org") == []
+    monkeypatch.setattr(lib.socket, "getaddrinfo", lambda *_args, **_more: lib.time.sleep(2))
+    assert lib.look_addresses("example.org", 0.05) == []
+
+
+def test_domain_is_looked_up_for_lets_encrypt_alone(docker: FakeDocker, inputs: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(lib, "look_addresses", lambda name: asked.append(name) or [])
+    examine({**inputs, "domain": "example.org"})
+    assert asked == []
+    findings, _resolved = examine({**inputs, "domain": "example.org", "tls": "letsencrypt_staging", "source": "upstream"})
+    assert asked == ["example.org"]
+    assert [subject for subject, _ in errors(findings)] == ["platform_domain"]
 
 
 @pytest.mark.parametrize(
