@@ -285,7 +285,7 @@ def test_a_good_certificate_is_accepted(refusals: Refusals) -> None:
 
 def test_no_key_is_shown(refusals: Refusals) -> None:
     lines = [line for path in refusals.certificates.glob("*.key") for line in path.read_text().splitlines()[1:-1]]
-    said = refusals.outcome.stdout + "".join(path.read_text() for path in refusals.folder.glob("*/*.json"))
+    said = refusals.outcome.stdout + "".join(path.read_text() for path in refusals.folder.glob("*/*ed.json"))
     assert len(lines) > 4
     assert not [line for line in [*lines, "no key of anybody"] if line in said]
 
