@@ -25,6 +25,8 @@ except ImportError:
 # How often a push is tried anew when somebody else has pushed in the meantime.
 PUSHES = 5
 SECONDS = 120
+# What git itself writes into the commit that takes another one back.
+REVERTS = re.compile(r"This reverts commit ([0-9a-f]{40})")
 MOVED = re.compile(r"non-fast-forward|fetch first|\[rejected\]|cannot lock ref|incorrect old value", re.IGNORECASE)
 # Of a login, through the environment: arguments can be read by everybody on the machine.
 HELPER = '!f() { test "$1" = get && echo "username=$LUCKYPLANS_GIT_USERNAME" && echo "password=$LUCKYPLANS_GIT_PASSWORD"; }; f'
@@ -68,7 +70,8 @@ class Checkout:
         self._git(folder, "clone", "--quiet", "--single-branch", "--no-tags", f"--branch={branch}", url, self.path)
         if not self.git("config", "--get", "user.email", check=False):
             # a machine without an owner; a person's own name is better
-            self._env |= {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in (("NAME", "luckyplans.platform"), ("EMAIL", "platform@localhost"))}
+            nobody = {"NAME": "luckyplans.platform", "EMAIL": "platform@localhost"}
+            self._env |= {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in nobody.items()}
 
     def git(self, *words: str, check: bool = True) -> str:
         return self._git(self.path, *words, check=check)
@@ -129,8 +132,12 @@ class Checkout:
         raise AssertionError("not reached")
 
     def log(self, name: str, count: int) -> list[dict[str, str]]:
-        lines = self.git("log", f"--max-count={count}", "--format=%H%x09%cI%x09%s", "--", name).splitlines()
-        return [dict(zip(("commit", "date", "subject"), line.split("\t", 2))) for line in lines]
+        """The commits of a file, the newest first, without those that were taken back and those that did so."""
+        lines = self.git("log", f"--max-count={count}", "--format=%H%x09%cI%x09%s%x09%b%x00", "--", name).split("\0")
+        entries = [dict(zip(("commit", "date", "subject", "body"), line.strip().split("\t", 3))) for line in lines if line.strip()]
+        reverts = {entry["commit"]: match[1] for entry in entries if (match := REVERTS.search(entry.get("body", "")))}
+        gone = {*reverts, *reverts.values()}
+        return [{key: entry[key] for key in ("commit", "date", "subject")} for entry in entries if entry["commit"] not in gone]
 
 
 def parse(text: str, name: str) -> dict[str, Any]:

@@ -363,6 +363,15 @@ def check_environment(environment: str, expected: str, source: str) -> list[Find
     return found
 
 
+def check_deploy(deploy: str, record: Mapping[str, Any], cluster_name: str, break_glass: str) -> list[Finding]:
+    """Helm on a platform that Argo CD brings: each undoes what the other does."""
+    if deploy != "helm" or record.get("deploy") != "gitops" or break_glass == cluster_name:
+        return []
+    text = "is helm, and Argo CD brings the application of this cluster: its next sync would undo what Helm does"
+    remedy = f"platform_deploy: gitops, and playbooks/promote.yml for another build; in an emergency -e luckyplans_break_glass={cluster_name}"
+    return [error("platform_deploy", deploy, text, remedy)]
+
+
 def check_git(deploy: str, url: str, engine: str, source: str) -> list[Finding]:
     """The repository that Argo CD follows. A login in its address would stand in the cluster for everybody to read."""
     subject, example = "platform_git_url", "for example platform_git_url: https://git.example.org/team/luckyplans.git"
@@ -1176,6 +1185,7 @@ def examine(
     bundle_manifest: str = "",
     placeholders: Iterable[str] = (),
     controller_time: float = 0,
+    break_glass: str = "",
 ) -> tuple[list[Finding], dict[str, Any]]:
     """Every finding, and everything that the other roles need to know. inputs: platform_* without the prefix.
 
@@ -1241,6 +1251,7 @@ def examine(
         found += check_port_80(inputs["bind_address"], engine, source)
         found += look_reached(inputs["domain"], inputs["public_address"], engine)
     found += check_environment(inputs["environment"], expected_environment, source)
+    found += check_deploy(inputs["deploy"], record, inputs["cluster_name"], break_glass)
     found += check_git(inputs["deploy"], inputs["git_url"], engine, source)
     found += mirror_findings + ca_findings
     found += check_registry(inputs["registry"], engine, inputs["deploy"])

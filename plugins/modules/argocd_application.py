@@ -16,9 +16,10 @@ description:
   - Has Argo CD look at the repository now, and waits until the Application is Synced and Healthy and the hooks of the sync have ended, a smoke test among them.
   - It does not wait for what does not mend itself. A sync that failed ends it at once; an error of the repository, a pod without its image or one that keeps
     ending does when it lasts for O(patience).
-  - The answer is RV(healthy) and, where that is false, RV(reason) with the objects that are in the way, their events and the smoke test's last words. The
+  - The answer is RV(healthy) and, where that is false, RV(reason) with the objects that are in the way, their events and their last words. The
     module does not fail for that.
-  - It changes nothing but the annotation by which Argo CD is asked to look, which Argo CD takes away again.
+  - A sync of an older commit that is still waited for is ended, since Argo CD begins no other before.
+  - It changes nothing but that, and the annotation by which Argo CD is asked to look, which Argo CD takes away again.
 extends_documentation_fragment:
   - luckyplans.platform._attributes
 attributes:
@@ -115,7 +116,7 @@ from ansible_collections.luckyplans.platform.plugins.module_utils import _argocd
 from ansible_collections.luckyplans.platform.plugins.module_utils._progress import report
 
 PAUSE = 1.5
-SMOKE_LINES = 20
+LAST_LINES = 20
 
 
 class Cluster:
@@ -124,6 +125,7 @@ class Cluster:
     def __init__(self, module: AnsibleModule) -> None:
         params = module.params
         self.module, self.params = module, params
+        self.address = [f"--namespace={params['namespace']}", f"applications.argoproj.io/{params['name']}"]
         self.argv = [params["kubectl"], f"--kubeconfig={params['kubeconfig']}", f"--context={params['context']}", "--request-timeout=20s"]
 
     def run(self, *words: str) -> tuple[int, str, str]:
@@ -138,18 +140,30 @@ class Cluster:
             return {"error": f"no JSON: {out[:80]}"}
 
     def application(self) -> dict[str, Any]:
-        return self.get(f"--namespace={self.params['namespace']}", f"applications.argoproj.io/{self.params['name']}")
+        return self.get(*self.address)
 
     def items(self, *words: str) -> list[dict[str, Any]]:
         return self.get(f"--namespace={self.params['destination']}", *words).get("items", [])
 
     def refresh(self) -> None:
-        self.run("annotate", "--overwrite", f"--namespace={self.params['namespace']}", f"applications.argoproj.io/{self.params['name']}", f"{_argocd.REFRESH}=normal")
+        self.run("annotate", "--overwrite", *self.address, f"{_argocd.REFRESH}=normal")
 
-    def smoke_log(self) -> str:
-        job = f"job/{self.params['smoke_test']}"
-        code, out, _err = self.run("logs", f"--namespace={self.params['destination']}", job, f"--tail={SMOKE_LINES}")
-        return out if code == 0 and "failed" in out else ""
+    def terminate(self) -> None:
+        """What the command `argocd app terminate-op` does: the sync that runs ends, with what it has applied."""
+        patch = json.dumps({"status": {"operationState": {"phase": "Terminating"}}})
+        self.run("patch", *self.address, "--type=merge", f"--patch={patch}")
+
+    def log(self, *words: str) -> str:
+        code, out, _err = self.run("logs", f"--namespace={self.params['destination']}", f"--tail={LAST_LINES}", *words)
+        return out if code == 0 else ""
+
+    def last_words(self, pod: str) -> dict[str, str]:
+        """Of the smoke test where it failed, and of a pod that keeps ending."""
+        smoke = self.log(f"job/{self.params['smoke_test']}")
+        logs = {"the smoke test": smoke} if "failed" in smoke else {}
+        if pod:
+            logs[pod] = self.log(pod, "--all-containers", "--previous") or self.log(pod, "--all-containers")
+        return {whose: log for whose, log in logs.items() if log.strip()}
 
 
 def look(cluster: Cluster) -> tuple[_argocd.State, dict[str, Any]]:
@@ -169,6 +183,8 @@ def wait(cluster: Cluster, pretend: bool, sleep: Callable[[float], None] = time.
     while True:
         state, application = look(cluster)
         report(f"Argo CD: {state.text}")
+        if state.superseded and not pretend:
+            cluster.terminate()
         now = clock()
         failing_since = (failing_since or now) if state.state == _argocd.FAILED else None
         lasts = failing_since is not None and (not state.passing or now - failing_since >= params["patience"])
@@ -182,7 +198,7 @@ def wait(cluster: Cluster, pretend: bool, sleep: Callable[[float], None] = time.
     if state.state == _argocd.UNDERWAY:
         state = _argocd.State(state.state, f"not done within {params['timeout']} s: {state.text}")
     events = cluster.items("events", "--field-selector=type=Warning")
-    reason = _argocd.explain(state, application, cluster.items("pods"), events, cluster.smoke_log())
+    reason = _argocd.explain(state, application, cluster.items("pods"), events, cluster.last_words(state.pod))
     return {"healthy": False, "revision": revision, "reason": reason}
 
 

@@ -168,7 +168,8 @@ def work(params: dict[str, Any], pretend: bool) -> dict[str, Any]:
                 return False
             repository.write(last, edited)
             if not pretend:
-                repository.git("commit", "--quiet", f"--message={params['message'] or 'deploy: ' + ', '.join(sorted(set(wanted.values())))}", "--", last)
+                message = params["message"] or f"deploy: {', '.join(sorted(set(wanted.values())))}"
+                repository.git("commit", "--quiet", f"--message={message}", "--", last)
             return True
 
         def revert() -> bool:

@@ -163,6 +163,10 @@ options:
     description: Whether a cluster is to run here. Without one artifacts are only collected, so that ports and memory do not matter.
     type: bool
     default: true
+  break_glass:
+    description: The name of the cluster, where Helm is to be let at an application that Argo CD brings.
+    type: str
+    default: ""
   bundle_manifest:
     description: The manifest of a bundle that is yet to be sent to O(platform.bundle_dir).
     type: str
@@ -292,6 +296,7 @@ ARGUMENT_SPEC = {
     "expected_environment": {"type": "str", "choices": ["", "local", "prod"], "default": ""},
     "cluster": {"type": "bool", "default": True},
     "bundle_manifest": {"type": "str", "default": ""},
+    "break_glass": {"type": "str", "default": ""},
     "placeholders": {"type": "list", "elements": "str", "default": []},
     "controller_time": {"type": "float", "default": 0},
     "min_free_gib": {"type": "float", "default": 10},
@@ -312,6 +317,7 @@ def main() -> None:
         params["bundle_manifest"],
         params["placeholders"],
         params["controller_time"],
+        params["break_glass"],
     )
     findings = _preflight.sort_findings(findings + [_preflight.Finding(**item) for item in params["more_findings"]])
     table = _preflight.format_table(findings)

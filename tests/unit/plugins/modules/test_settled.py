@@ -24,7 +24,7 @@ fake_docker = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(fake_docker)
 
 WEB, REDIS, NODE = "luckyplans/web:c-1", "redis:7-alpine", "kindest/node:v1"
-ALL = ["toolchain", "cluster", "images", "traefik", "tls", "luckyplans"]
+ALL = ["toolchain", "cluster", "images", "traefik", "cert_manager", "tls", "luckyplans"]
 
 
 class FakeApi:
@@ -269,18 +269,18 @@ def chart_edited(platform: Platform) -> None:
         (api_refuses, ["cluster", "releases"], ["toolchain"]),
         (boot_script_edited, ["cluster"], ["toolchain"]),
         (boot_script_gone, ["cluster"], ["toolchain"]),
-        (service_edited, ["images"], ["toolchain", "cluster", "traefik", "tls"]),
-        (alias_moved, ["images"], ["toolchain", "cluster", "traefik", "tls"]),
-        (another_tag, ["images"], ["toolchain", "cluster", "traefik", "tls"]),
-        (image_gone_from_node, ["images"], ["toolchain", "cluster", "traefik", "tls"]),
-        (image_rebuilt_under_its_name, ["images"], ["toolchain", "cluster", "traefik", "tls"]),
-        (image_gone_from_docker, ["images"], ["toolchain", "cluster", "traefik", "tls"]),
+        (service_edited, ["images"], ["toolchain", "cluster", "traefik", "cert_manager", "tls"]),
+        (alias_moved, ["images"], ["toolchain", "cluster", "traefik", "cert_manager", "tls"]),
+        (another_tag, ["images"], ["toolchain", "cluster", "traefik", "cert_manager", "tls"]),
+        (image_gone_from_node, ["images"], ["toolchain", "cluster", "traefik", "cert_manager", "tls"]),
+        (image_rebuilt_under_its_name, ["images"], ["toolchain", "cluster", "traefik", "cert_manager", "tls"]),
+        (image_gone_from_docker, ["images"], ["toolchain", "cluster", "traefik", "cert_manager", "tls"]),
         (rolled_back_by_hand, ["releases"], ["toolchain", "cluster", "images", "tls"]),
         (upgrade_killed, ["releases"], ["toolchain", "cluster", "images", "tls"]),
         (release_gone, ["releases"], ["toolchain", "cluster", "images", "tls"]),
-        (unhealthy, ["application"], ["toolchain", "cluster", "images", "traefik", "tls"]),
-        (silent, ["application"], ["toolchain", "cluster", "images", "traefik", "tls"]),
-        (chart_edited, ["application"], ["toolchain", "cluster", "images", "traefik", "tls"]),
+        (unhealthy, ["application"], ["toolchain", "cluster", "images", "traefik", "cert_manager", "tls"]),
+        (silent, ["application"], ["toolchain", "cluster", "images", "traefik", "cert_manager", "tls"]),
+        (chart_edited, ["application"], ["toolchain", "cluster", "images", "traefik", "cert_manager", "tls"]),
     ],
 )
 def test_every_change_is_seen(
@@ -295,7 +295,7 @@ def test_what_was_never_well_is_not_settled(platform: Platform, look: Callable[.
     """Not even where it is as it was."""
     unhealthy(platform)
     look(state="present", questions=platform.questions)
-    assert look()["roles"] == ["toolchain", "cluster", "images", "traefik", "tls"]
+    assert look()["roles"] == ["toolchain", "cluster", "images", "traefik", "cert_manager", "tls"]
 
 
 def test_docker_that_does_not_answer_settles_nothing(platform: Platform, kept: dict[str, Any], look: Callable[..., dict[str, Any]]) -> None:
