@@ -178,8 +178,8 @@ def work(params: dict[str, Any], pretend: bool) -> dict[str, Any]:
             except _git.GitError as error:
                 repository.git("revert", "--abort", check=False)
                 raise _git.GitError(
-                    f"The commit {params['revert'][:12]} of {params['url']} cannot be taken back by git revert, most often because a later one touches the same "
-                    f"lines. Next: bring {last} to where it should be by a commit."
+                    f"The commit {params['revert'][:12]} of {params['url']} cannot be taken back by git revert, most often because a later one "
+                    f"touches the same lines. Next: bring {last} to where it should be by a commit."
                 ) from error
             return True
 

@@ -11,8 +11,8 @@ short_description: A verdict on what runs
 version_added: 0.1.0
 author: luckyplans contributors (@luckyplans)
 description:
-  - Looks at the cluster, its nodes, every workload, every Helm release, the application's own answer and the certificate that
-    it answers with, and changes nothing.
+  - Looks at the cluster, its nodes, every workload, every Helm release, what Argo CD says where it deploys, the application's own
+    answer and the certificate that it answers with, and changes nothing.
   - What cannot be asked is C(unknown), which is never healthy.
 attributes:
   check_mode:
@@ -142,6 +142,19 @@ def releases_of(answer: list[dict[str, str]]) -> list[dict[str, str]]:
                   f"{release['chart']}, revision {release['revision']}, {release['status']}") for release in answer]
 
 
+def applications_of(answer: dict[str, Any]) -> list[dict[str, str]]:
+    """What Argo CD says of each Application, from `kubectl get applications -o json`; that automatic syncs are paused is worth knowing."""
+    found = []
+    for item in answer["items"]:
+        sync, health = ((item.get("status") or {}).get(key) or {} for key in ("sync", "health"))
+        states = [sync.get("status", "Unknown"), health.get("status", "Unknown")]
+        detail = f"{', '.join(states)}, revision {sync.get('revision', '')[:12] or 'unknown'}"
+        found.append(check(f"application {item['metadata']['namespace']}/{item['metadata']['name']}", states == ["Synced", "Healthy"], detail))
+        if not (item["spec"].get("syncPolicy") or {}).get("automated"):
+            found[-1].update(state="warning" if found[-1]["state"] == "healthy" else found[-1]["state"], detail=f"{detail}; automatic syncs are paused")
+    return found
+
+
 def health_of(asked: Asked) -> list[dict[str, str]]:
     """What the application says of itself, and the certificate that it says it with."""
     try:
@@ -222,6 +235,9 @@ def look(module: AnsibleModule) -> list[dict[str, str]]:
     for place in places:
         releases = looker.ask("releases", [*helm, place])
         looker.checks += releases_of(releases) if releases else []
+    if record.get("deploy") == "gitops":
+        applications = looker.ask("applications", [*kubectl, "--all-namespaces", "applications.argoproj.io"])
+        looker.checks += applications_of(applications) if applications else []
     looker.checks += health_of(Asked(*(parameters[f"health_{name}"] for name in ("url", "query", "address", "ca_file")), parameters["timeout"]))
     return looker.checks
 

@@ -35,6 +35,27 @@ def release(status: str = "deployed") -> dict[str, str]:
     return {"name": "luckyplans", "namespace": "luckyplans", "revision": "2", "status": status, "chart": "luckyplans-1"}
 
 
+def application(sync: str = "Synced", health: str = "Healthy", automated: bool = True) -> dict[str, Any]:
+    policy = {"automated": {"prune": True}} if automated else {}
+    status = {"sync": {"status": sync, "revision": "0123456789abcdef"}, "health": {"status": health}}
+    return {"metadata": {"namespace": "argocd", "name": "luckyplans"}, "spec": {"syncPolicy": policy}, "status": status}
+
+
+@pytest.mark.parametrize(
+    ("item", "state", "detail"),
+    [
+        (application(), "healthy", "Synced, Healthy, revision 0123456789ab"),
+        (application("OutOfSync"), "unhealthy", "OutOfSync, Healthy, revision 0123456789ab"),
+        (application(health="Degraded"), "unhealthy", "Synced, Degraded, revision 0123456789ab"),
+        (application(automated=False), "warning", "Synced, Healthy, revision 0123456789ab; automatic syncs are paused"),
+        (application("OutOfSync", automated=False), "unhealthy", "OutOfSync, Healthy, revision 0123456789ab; automatic syncs are paused"),
+        ({**application(), "status": None}, "unhealthy", "Unknown, Unknown, revision unknown"),
+    ],
+)
+def test_application(item: dict[str, Any], state: str, detail: str) -> None:
+    assert platform_status.applications_of({"items": [item]}) == [{"subject": "application argocd/luckyplans", "state": state, "detail": detail}]
+
+
 @pytest.mark.parametrize(("ready", "state"), [("True", "healthy"), ("False", "unhealthy"), ("Unknown", "unhealthy")])
 def test_node(ready: str, state: str) -> None:
     assert platform_status.nodes_of({"items": [node(ready)]}) == [

@@ -1,4 +1,4 @@
-"""The repository that Argo CD follows: `repository.py CHECKOUT WORK_DIR REGISTRY`.
+"""The repository that Argo CD follows: `git_repository.py CHECKOUT WORK_DIR REGISTRY`.
 
 It holds the chart, with values.prod.yaml of images that the scenario's registry has, and lies under WORK_DIR/git; WORK_DIR/users.json is for the
 git server: one login reads, one pushes. Their passwords are canaries, which must appear nowhere.
