@@ -56,6 +56,8 @@ DOCKER_STATES = {
     "absent": "not installed",
 }
 NOT_ROOT = "this user is not root"
+# What the role luckyplans leaves in the cluster's directory before Argo CD deploys.
+ARGOCD_NOTE = "argocd.json"
 CLUSTER_LABELS = ("io.x-k8s.kind.cluster", "k3d.cluster")
 # Names that no certificate authority can see: RFC 2606, RFC 6761, RFC 6762 and the top level domain for private use.
 PRIVATE_DOMAINS = ("localhost", "local", "internal", "test", "example", "invalid", "lan", "home.arpa")
@@ -363,9 +365,9 @@ def check_environment(environment: str, expected: str, source: str) -> list[Find
     return found
 
 
-def check_deploy(deploy: str, record: Mapping[str, Any], cluster_name: str, break_glass: str) -> list[Finding]:
+def check_deploy(deploy: str, is_argocds: bool, cluster_name: str, break_glass: str) -> list[Finding]:
     """Helm on a platform that Argo CD brings: each undoes what the other does."""
-    if deploy != "helm" or record.get("deploy") != "gitops" or break_glass == cluster_name:
+    if deploy != "helm" or not is_argocds or break_glass == cluster_name:
         return []
     text = "is helm, and Argo CD brings the application of this cluster: its next sync would undo what Helm does"
     remedy = f"platform_deploy: gitops, and playbooks/promote.yml for another build; in an emergency -e luckyplans_break_glass={cluster_name}"
@@ -1251,7 +1253,7 @@ def examine(
         found += check_port_80(inputs["bind_address"], engine, source)
         found += look_reached(inputs["domain"], inputs["public_address"], engine)
     found += check_environment(inputs["environment"], expected_environment, source)
-    found += check_deploy(inputs["deploy"], record, inputs["cluster_name"], break_glass)
+    found += check_deploy(inputs["deploy"], os.path.exists(os.path.join(cluster_dir, ARGOCD_NOTE)), inputs["cluster_name"], break_glass)
     found += check_git(inputs["deploy"], inputs["git_url"], engine, source)
     found += mirror_findings + ca_findings
     found += check_registry(inputs["registry"], engine, inputs["deploy"])

@@ -235,7 +235,7 @@ def look(module: AnsibleModule) -> list[dict[str, str]]:
     for place in places:
         releases = looker.ask("releases", [*helm, place])
         looker.checks += releases_of(releases) if releases else []
-    if record.get("deploy") == "gitops":
+    if os.path.exists(os.path.join(parameters["cluster_dir"], "argocd.json")):
         applications = looker.ask("applications", [*kubectl, "--all-namespaces", "applications.argoproj.io"])
         looker.checks += applications_of(applications) if applications else []
     looker.checks += health_of(Asked(*(parameters[f"health_{name}"] for name in ("url", "query", "address", "ca_file")), parameters["timeout"]))

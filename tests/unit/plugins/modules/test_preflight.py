@@ -1065,19 +1065,18 @@ def test_domain_is_looked_up_for_lets_encrypt_alone(docker: FakeDocker, inputs: 
 
 
 @pytest.mark.parametrize(
-    ("deploy", "record", "break_glass", "refused"),
+    ("deploy", "is_argocds", "break_glass", "refused"),
     [
-        ("helm", {}, "", False),
-        ("helm", {"deploy": "helm"}, "", False),
-        ("helm", {"deploy": "gitops"}, "", True),
-        ("helm", {"deploy": "gitops"}, "another", True),
-        ("helm", {"deploy": "gitops"}, "mine", False),
-        ("gitops", {"deploy": "gitops"}, "", False),
-        ("gitops", {"deploy": "helm"}, "", False),
+        ("helm", False, "", False),
+        ("helm", True, "", True),
+        ("helm", True, "another", True),
+        ("helm", True, "mine", False),
+        ("gitops", True, "", False),
+        ("gitops", False, "", False),
     ],
 )
-def test_helm_is_kept_away_from_what_argo_cd_brings(deploy: str, record: dict[str, str], break_glass: str, refused: bool) -> None:
-    findings = lib.check_deploy(deploy, record, "mine", break_glass)
+def test_helm_is_kept_away_from_what_argo_cd_brings(deploy: str, is_argocds: bool, break_glass: str, refused: bool) -> None:
+    findings = lib.check_deploy(deploy, is_argocds, "mine", break_glass)
     assert [item.severity for item in findings] == ([lib.ERROR] if refused else [])
     assert all("luckyplans_break_glass=mine" in item.remedy for item in findings)
 
