@@ -366,12 +366,16 @@ def check_environment(environment: str, expected: str, source: str) -> list[Find
 
 
 def check_deploy(deploy: str, is_argocds: bool, cluster_name: str, break_glass: str) -> list[Finding]:
-    """Helm on a platform that Argo CD brings: each undoes what the other does."""
-    if deploy != "helm" or not is_argocds or break_glass == cluster_name:
-        return []
-    text = "is helm, and Argo CD brings the application of this cluster: its next sync would undo what Helm does"
-    remedy = f"platform_deploy: gitops, and playbooks/promote.yml for another build; in an emergency -e luckyplans_break_glass={cluster_name}"
-    return [error("platform_deploy", deploy, text, remedy)]
+    """Helm on a platform that Argo CD brings: each undoes what the other does. And a pause that nobody asked for by mistake."""
+    found = []
+    if deploy == "helm" and is_argocds:
+        text = "is not what this cluster was deployed with: Argo CD brings its application, and its next sync would undo what Helm does"
+        remedy = f"platform_deploy: gitops, and playbooks/promote.yml for another build; to pause it in an emergency, -e luckyplans_break_glass={cluster_name}"
+        found.append(error("platform_deploy", deploy, text, remedy))
+    if break_glass and (break_glass != cluster_name or deploy == "helm"):
+        text = f"is not the name of this cluster, {cluster_name}" if break_glass != cluster_name else "pauses Argo CD, and platform_deploy is helm"
+        found.append(error("luckyplans_break_glass", break_glass, text, "remove it, unless you mean to pause Argo CD's automatic syncs on that cluster"))
+    return found
 
 
 def check_git(deploy: str, url: str, engine: str, source: str) -> list[Finding]:

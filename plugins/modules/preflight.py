@@ -164,7 +164,7 @@ options:
     type: bool
     default: true
   break_glass:
-    description: The name of the cluster, where Helm is to be let at an application that Argo CD brings.
+    description: The name of the cluster, where Argo CD's automatic syncs are to be paused.
     type: str
     default: ""
   bundle_manifest:

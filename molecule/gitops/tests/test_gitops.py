@@ -95,9 +95,23 @@ def test_helm_is_refused_before_anything_is_changed(gitops):
 
 
 def test_the_glass_wants_the_name_of_the_cluster(gitops):
-    text = said(gitops.playbook("../site.yml", push=False, platform_deploy="helm", platform_git_url="", luckyplans_break_glass="yes"))
-    assert "its next sync would undo what Helm does" in text
+    text = said(gitops.playbook("../site.yml", "--tags=luckyplans", push=False, luckyplans_break_glass="yes"))
+    assert f"is not the name of this cluster, {gitops.platform.name}" in text
     assert not (gitops.platform.cluster_dir / "break-glass.log").exists()
+
+
+def test_a_broken_glass_pauses_is_noted_and_ends_with_the_next_run(gitops):
+    result = gitops.playbook("../site.yml", "--tags=luckyplans", push=False, luckyplans_break_glass=gitops.platform.name)
+    assert result.rc == 0, result.stdout
+    assert "automated" not in gitops.application()["spec"]["syncPolicy"]
+    assert "luckyplans_break_glass" in (gitops.platform.cluster_dir / "break-glass.log").read_text()
+    status = verdict_of(gitops.playbook("status.yml", push=False, output="json").stdout)
+    assert [item["detail"].endswith("automatic syncs are paused") for item in status["checks"] if item["state"] == "warning"] == [True]
+    # what is done by hand stays, and is undone afterwards
+    gitops.platform.kubectl("--namespace=luckyplans", "scale", "deployment", "web", "--replicas=3")
+    again = gitops.playbook("../site.yml", "--tags=luckyplans", push=False)
+    assert again.rc == 0, again.stdout
+    assert gitops.platform.get("deployment", "web")["spec"]["replicas"] == 2
 
 
 def test_tags_come_from_git_alone(gitops):

@@ -1067,18 +1067,20 @@ def test_domain_is_looked_up_for_lets_encrypt_alone(docker: FakeDocker, inputs: 
 @pytest.mark.parametrize(
     ("deploy", "is_argocds", "break_glass", "refused"),
     [
-        ("helm", False, "", False),
-        ("helm", True, "", True),
-        ("helm", True, "another", True),
-        ("helm", True, "mine", False),
-        ("gitops", True, "", False),
-        ("gitops", False, "", False),
+        ("helm", False, "", []),
+        ("helm", True, "", ["platform_deploy"]),
+        ("helm", True, "mine", ["platform_deploy", "luckyplans_break_glass"]),
+        ("helm", False, "mine", ["luckyplans_break_glass"]),
+        ("gitops", True, "", []),
+        ("gitops", False, "", []),
+        ("gitops", True, "mine", []),
+        ("gitops", True, "another", ["luckyplans_break_glass"]),
     ],
 )
-def test_helm_is_kept_away_from_what_argo_cd_brings(deploy: str, is_argocds: bool, break_glass: str, refused: bool) -> None:
+def test_helm_is_kept_away_from_what_argo_cd_brings(deploy: str, is_argocds: bool, break_glass: str, refused: list[str]) -> None:
     findings = lib.check_deploy(deploy, is_argocds, "mine", break_glass)
-    assert [item.severity for item in findings] == ([lib.ERROR] if refused else [])
-    assert all("luckyplans_break_glass=mine" in item.remedy for item in findings)
+    assert [item.subject for item in findings] == refused
+    assert all(item.severity == lib.ERROR and item.remedy for item in findings)
 
 
 @pytest.mark.parametrize(
