@@ -243,6 +243,8 @@ MESSAGES = {
     PULL + "pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed": IMAGE,
     PULL + "failed to authorize: failed to fetch anonymous token: unexpected status from GET request to https://registry.test/token: 401 Unauthorized": IMAGE,
     PULL + 'dial tcp: lookup registry.test: no such host': IMAGE,
+    "Pod/web-1, web:sha-1: ImagePullBackOff": IMAGE,
+    'Failed to pull image "registry.test/web:sha-1": 403 Forbidden': IMAGE,
     "Pod/web-1, web:sha-1: InvalidImageName: couldn't parse image reference": IMAGE,
     "Pod/web-1, web:sha-1: CrashLoopBackOff: back-off 10s restarting failed container": _argocd.OTHERWISE,
     GENERATE + "template: luckyplans/templates/web.yaml:9: executing at <.Values.web.image.tag>: nil pointer evaluating interface {}.tag": _argocd.OTHERWISE,
