@@ -22,26 +22,31 @@ HOPELESS = frozenset(
 )
 # What Argo CD or the kubelet says, and what to do about it. The first that fits.
 STEPS = (
+    # before those of git: a registry refuses in the same words
     (
-        r"authentication required|invalid username|invalid credentials|authorization failed|permission denied|publickey|\b40[13]\b(?!.*pull)",
+        r"ErrImagePull|ImagePullBackOff|InvalidImageName|ErrImageNeverPull|pull(ing)? image",
+        "promote a tag that is in the registry, or go back with playbooks/rollback.yml; a registry with a login needs luckyplans_pull_secret",
+    ),
+    (
+        r"authentication required|invalid username|invalid credentials|authorization failed|permission denied|publickey|\b40[13]\b",
         "give luckyplans_git_credential a login that may read platform_git_url",
     ),
     (r"repository not found|does not appear to be a git|not found: did you run git update", "see that platform_git_url is the address of the repository"),
     (r"unable to resolve|couldn't find remote ref|unknown revision", "see that luckyplans_git_revision is a branch, tag or commit of the repository"),
     (r"app path does not exist|chart\.yaml file is missing", "see that luckyplans_git_path is the directory of the chart in the repository"),
-    (r"values[\w.-]*\.ya?ml.*no such file|no such file.*values", "see that luckyplans_git_values_files are in the chart's directory"),
+    (r"\.ya?ml: no such file", "see that luckyplans_git_values_files are in the chart's directory"),
     (r"not permitted in project", "see luckyplans_git_kinds, which says what the project may hold"),
     (
         r"no such host|could not resolve|connection refused|i/o timeout|x509|certificate",
         "see that pods of the cluster reach the git server (argocd_git_authorities)",
     ),
-    (r"image|pull", "promote a tag that is in the registry, or go back with playbooks/rollback.yml; a registry with a login needs luckyplans_pull_secret"),
 )
 OTHERWISE = "mend it by a commit, and run again"
-# a password in an address, or a value that is called a secret
+# a password in an address, a login in a header, or a value that is called a secret
 SECRETS = (
     (re.compile(r"(?<=://)[^/@\s]+@"), "***@"),
-    (re.compile(r"(?i)((?:secret|token|password|passwd|authorization)[\"\w-]*\s*[:=]\s*)\S+"), r"\1***"),
+    (re.compile(r"""(?i)(authorization[\\"']*\s*[:=]\s*[\\"']*(?:Bearer|Basic|token)\s+)\S+"""), r"\1***"),
+    (re.compile(r"""(?i)((?:secret|token|password|passwd)[\\"'\w-]*\s*[:=]\s*)(?:"[^"]*"|'[^']*'|\S+)"""), r"\1***"),
 )
 
 

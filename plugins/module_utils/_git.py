@@ -32,6 +32,11 @@ MOVED = re.compile(r"non-fast-forward|fetch first|\[rejected\]|cannot lock ref|i
 HELPER = '!f() { test "$1" = get && echo "username=$LUCKYPLANS_GIT_USERNAME" && echo "password=$LUCKYPLANS_GIT_PASSWORD"; }; f'
 
 
+def mask(text: str) -> str:
+    """Without the logins of addresses."""
+    return re.sub(r"(?<=://)[^/@\s]+@", "***@", text)
+
+
 class GitError(Exception):
     """What git, or a file in the repository, has against it; without secrets, with the next step."""
 
@@ -66,12 +71,14 @@ class Checkout:
     """A branch of a repository, in a directory that goes away again."""
 
     def __init__(self, url: str, branch: str, folder: str, env: Mapping[str, str]) -> None:
-        self.url, self.branch, self.path, self._env = url, branch, os.path.join(folder, "checkout"), dict(env)
+        # for sentences; what git was given stays in its own configuration
+        self.url = mask(url)
+        self.branch, self.path, self._env = branch, os.path.join(folder, "checkout"), dict(env)
         self._git(folder, "clone", "--quiet", "--single-branch", "--no-tags", f"--branch={branch}", url, self.path)
         if not self.git("config", "--get", "user.email", check=False):
             # a machine without an owner; a person's own name is better
             nobody = {"NAME": "luckyplans.platform", "EMAIL": "platform@localhost"}
-            self._env |= {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in nobody.items()}
+            self._env = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in nobody.items()} | self._env
 
     def git(self, *words: str, check: bool = True) -> str:
         return self._git(self.path, *words, check=check)
@@ -88,7 +95,7 @@ class Checkout:
         return done.stdout.decode(errors="replace").strip()
 
     def _sentence(self, command: str, said: str) -> str:
-        text = re.sub(r"(?<=://)[^/@\s]+@", "***@", " ".join(said.split()))
+        text = mask(" ".join(said.split()))
         if re.search(r"could not read Username|Authentication failed|\b40[13]\b|Permission denied|may only read", text):
             step = "give promotion_git_credential a login that may push, or have git on this machine know one"
         elif re.search(r"Remote branch .* not found", text):
@@ -104,15 +111,17 @@ class Checkout:
         if commit:
             return self.git("show", f"{commit}:{name}", check=False)
         try:
-            with open(os.path.join(self.path, name), encoding="utf-8") as stream:
+            # no other ends of lines than the file has
+            with open(os.path.join(self.path, name), encoding="utf-8", newline="") as stream:
                 return stream.read()
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", "") or "it is not UTF-8"
             raise GitError(
-                f"{name} of {self.url} at {self.branch} cannot be read: {error.strerror}. Next: see luckyplans_git_path and luckyplans_git_values_files."
+                f"{name} of {self.url} at {self.branch} cannot be read: {reason}. Next: see luckyplans_git_path and luckyplans_git_values_files."
             ) from error
 
     def write(self, name: str, text: str) -> None:
-        with open(os.path.join(self.path, name), "w", encoding="utf-8") as stream:
+        with open(os.path.join(self.path, name), "w", encoding="utf-8", newline="") as stream:
             stream.write(text)
 
     def push(self, change: Callable[[], bool], report: Callable[[str], None] = lambda line: None) -> str:
@@ -171,10 +180,19 @@ def tags(values: Mapping[str, Any]) -> dict[str, str]:
     return {key: str(image["tag"]) for key, image in images.items() if isinstance(image, Mapping) and image.get("tag")}
 
 
+def leaves(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """What is no mapping, by paths such as web.image.tag."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= leaves(value, f"{above}{key}.") if isinstance(value, Mapping) else {f"{above}{key}": value}
+    return found
+
+
 def replace_scalars(text: str, changes: Mapping[str, str], name: str) -> str:
     """Other values at paths such as web.image.tag, and every other character as it was."""
     root = yaml.compose(text, Loader=yaml.SafeLoader)
-    places = []
+    # by place: what an anchor shares stands in one
+    places = {}
     for path, value in changes.items():
         node = root
         for key in path.split("."):
@@ -182,10 +200,21 @@ def replace_scalars(text: str, changes: Mapping[str, str], name: str) -> str:
             node = next((below for above, below in pairs if above.value == key), None)
         if not isinstance(node, yaml.ScalarNode):
             raise GitError(f"{name} has no {path}, which is to become {value}. Next: write it there once by hand.")
-        places.append((node.start_mark.index, node.end_mark.index, value if yaml.safe_load(value) == value else json.dumps(value)))
-    for start, end, value in sorted(places, reverse=True):
-        text = text[:start] + value + text[end:]
-    return text
+        if (node.tag, node.value) != ("tag:yaml.org,2002:str", value):
+            places[node.start_mark.index, node.end_mark.index] = value
+    edited = text
+    for (start, end), value in sorted(places.items(), reverse=True):
+        edited = edited[:start] + _scalar(text[start:end], value) + edited[end:]
+    if leaves(parse(edited, name)) != {**leaves(parse(text, name)), **changes}:
+        raise GitError(f"{name} cannot be given {', '.join(changes)} alone: an anchor or a key that stands twice is in the way. Next: write each tag out once.")
+    return edited
+
+
+def _scalar(old: str, value: str) -> str:
+    """A value in the place of another, whose anchor it keeps."""
+    anchor = re.match(r"(?:!\S*\s+)?(&\S+\s+)?", old)[1] or ""  # type: ignore[index]
+    plain = re.fullmatch(r"\w[\w.-]*", value, re.ASCII) and yaml.safe_load(value) == value
+    return f"{anchor if old else ' '}{value if plain else json.dumps(value)}"
 
 
 @contextmanager

@@ -174,13 +174,18 @@ def work(params: dict[str, Any], pretend: bool) -> dict[str, Any]:
 
         def revert() -> bool:
             try:
-                repository.git("revert", "--no-commit" if pretend else "--no-edit", params["revert"])
+                repository.git("revert", "--no-commit", params["revert"])
             except _git.GitError as error:
                 repository.git("revert", "--abort", check=False)
                 raise _git.GitError(
-                    f"The commit {params['revert'][:12]} of {params['url']} cannot be taken back by git revert, most often because a later one "
+                    f"The commit {params['revert'][:12]} of {repository.url} cannot be taken back by git revert, most often because a later one "
                     f"touches the same lines. Next: bring {last} to where it should be by a commit."
                 ) from error
+            if not repository.git("diff", "--cached", "--name-only"):
+                # it was taken back before
+                return False
+            if not pretend:
+                repository.git("commit", "--quiet", "--no-edit")
             return True
 
         action = revert if params["revert"] else change if params["tag"] or params["tags"] else (lambda: False)
