@@ -270,6 +270,8 @@ class Cases:
             "toolchain_artifacts_dir": str(case / "artifacts"),
             "platform_resolved": {
                 "arch": ARCH,
+                "tls": "none",
+                "deploy": "helm",
                 "source": "upstream",
                 "engine": engine,
                 "upstream_mirror": server.address,

@@ -32,7 +32,7 @@ def test_only_the_gateway_was_rebuilt(platform, edited):
 
 
 def test_roles_with_nothing_to_do_were_left_out(edited):
-    assert edited["left_out"] == ["toolchain", "cluster", "traefik"]
+    assert edited["left_out"] == ["toolchain", "cluster", "traefik", "cert_manager", "tls"]
 
 
 def test_only_the_gateway_has_a_new_pod(platform, before):

@@ -17,6 +17,11 @@ def secrets(platform):
     return platform.cluster_dir / "secrets"
 
 
+def key_lines(path):
+    """The lines of a key that nobody may see; the last one is of its public half, which the certificate shows as well."""
+    return path.read_text().splitlines()[1:-2]
+
+
 def test_https_answers_under_the_name_and_proves_it(secrets):
     assert https(secrets / "ca.pem") == (HEALTHY, fingerprint(secrets / "server.pem"))
 
@@ -39,7 +44,8 @@ def test_only_its_owner_reads_the_keys(secrets):
 
 
 def test_nothing_secret_is_in_the_release_or_the_records(platform, secrets):
-    keys = [line for name in ("ca.key", "server.key") for line in (secrets / name).read_text().splitlines()[1:-1]]
+    keys = [line for name in ("ca.key", "server.key") for line in key_lines(secrets / name)]
+    assert len(keys) == 4
     helm = f"{platform.state_dir}/bin/helm --kubeconfig={platform.kubeconfig} --namespace=luckyplans"
     seen = platform.host.check_output(f"{helm} get all luckyplans")
     seen += "".join(path.read_text() for path in platform.cluster_dir.glob("*.json"))
@@ -70,7 +76,7 @@ def test_check_mode_foresees_another_certificate_and_shows_no_key(platform, secr
     result = platform.playbook("local.yml", "--check", "--diff", "-vvv", "--extra-vars=tls_renew_before=400")
     assert changed(result) > 0
     assert "PRIVATE KEY" not in result.stdout
-    assert not [line for line in (secrets / "server.key").read_text().splitlines()[1:-1] if line in result.stdout]
+    assert not [line for line in key_lines(secrets / "server.key") if line in result.stdout]
 
 
 @pytest.mark.parametrize("run", ["first", "next, by the look at the whole platform"])

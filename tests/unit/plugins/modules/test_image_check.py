@@ -554,7 +554,7 @@ def role(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     (here / "config.json").write_text(json.dumps(CONFIG))
     (here / "empty.json").touch()
     (here / "values.yaml").write_text(yaml.safe_dump(CHART))
-    resolved = {"chart_dir": str(here), "engine": "kind", "arch": "amd64", "extra_ca_file": ""}
+    resolved = {"chart_dir": str(here), "engine": "kind", "arch": "amd64", "extra_ca_file": "", "domain": "localhost", "tls": "none"}
     shared = {
         "ansible_connection": "local",
         "ansible_python_interpreter": sys.executable,
