@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
@@ -12,7 +12,9 @@ from ansible.errors import AnsibleFilterError
 COMPONENT = "app.kubernetes.io/component"
 
 
-def secret_consumers(workloads: Any, secret: str, keys: Iterable[str]) -> list[dict[str, Any]]:
+def secret_consumers(workloads: Any, secret: Any = None, keys: Any = None) -> list[dict[str, Any]]:
+    if not isinstance(secret, str) or not isinstance(keys, list):
+        raise AnsibleFilterError(f"secret is {secret!r} and keys is {keys!r}; give the name of a Secret, and a list of its keys.")
     # what is wrong is not shown: objects may hold what nobody else is to see
     if not isinstance(workloads, list) or not all(isinstance(item, Mapping) and "kind" in item for item in workloads):
         raise AnsibleFilterError("the input is no list of objects; give the resources that kubernetes.core.k8s_info returns.")

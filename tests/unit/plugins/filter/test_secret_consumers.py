@@ -92,3 +92,9 @@ def test_what_are_no_objects_is_refused_and_not_shown(wrong: Any) -> None:
         secret_consumers(wrong, "s", ["A"])
     assert "the input is no list of objects; give the resources" in str(error.value)
     assert "hidden" not in str(error.value)
+
+
+@pytest.mark.parametrize("arguments", [(), ("s",), (None, ["A"]), ("s", "A")])
+def test_the_secret_and_its_keys_are_asked_for(arguments: Any) -> None:
+    with pytest.raises(AnsibleFilterError, match="give the name of a Secret, and a list of its keys"):
+        secret_consumers([], *arguments)
