@@ -82,7 +82,7 @@ def test_check_mode_foretells_and_changes_nothing(gitops):
     before = state(gitops)
     result = rotate(gitops, "--check", "--diff")
     assert result.rc == 0, result.stdout
-    assert "jwt-secret: generated anew; restarted: Deployment/api-gateway" in result.stdout
+    assert "jwt-secret: would be generated anew; would be restarted: Deployment/api-gateway" in result.stdout
     assert "restartedAt" in result.stdout
     assert "changed=0" not in result.stdout
     assert state(gitops) == before
