@@ -16,6 +16,7 @@ description:
   - Every name of O(secrets) that has no value gets one from the operating system's random numbers. It is kept in a file of its own, so that the next run
     hands on the same one.
   - A value that was given is handed on as it is and not kept here.
+  - A name in O(renew) gets a new value in place of the kept one, each time that the module runs.
   - The result holds the secrets, so the task needs C(no_log).
 extends_documentation_fragment:
   - luckyplans.platform._attributes
@@ -29,7 +30,9 @@ attributes:
     details:
       - A difference would show secrets.
   idempotent:
-    support: full
+    support: partial
+    details:
+      - What is in O(renew) is generated anew each time.
 options:
   path:
     description: The directory, made with mode C(0700); each file in it has mode C(0600) and the name of its secret.
@@ -39,6 +42,12 @@ options:
     description: Values by name; empty for one that is to be generated. A name is 1 to 64 letters, digits, dots, dashes and underscores.
     type: dict
     required: true
+  renew:
+    description: Names of O(secrets) that are generated anew though a value is kept. The file is replaced at once, so that it holds the old value or the new
+      one whenever the run is cut off. A name that has a given value is not generated.
+    type: list
+    elements: str
+    default: []
   length:
     description: Characters of a generated secret, letters and digits, of which each holds 5.9 bits.
     type: int
@@ -51,6 +60,14 @@ EXAMPLES = r"""
     path: ~/.luckyplans/clusters/luckyplans/secrets
     secrets:
       admin-password: "{{ vault_admin_password | default('') }}"
+  register: __example_secrets
+  no_log: true
+
+- name: Another password
+  luckyplans.platform.kept_secrets:
+    path: ~/.luckyplans/clusters/luckyplans/secrets
+    secrets: {admin-password: ""}
+    renew: [admin-password]
   register: __example_secrets
   no_log: true
 """
@@ -100,12 +117,15 @@ def read(path: str) -> str:
 def keep(params: dict[str, object], pretend: bool) -> tuple[dict[str, str], list[str], bool]:
     """Values, what was generated, and whether anything was changed."""
     directory, values, generated = str(params["path"]), {}, []
-    changed = False
+    changed, renew = False, set(params["renew"])
+    if strangers := sorted(renew - set(params["secrets"])):
+        raise SecretError(f"renew: {', '.join(strangers)} is not among secrets. Next: name it there, or leave it out.")
     for name, given in params["secrets"].items():
         if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name) or name in (".", ".."):
             raise SecretError(f"secrets: the name {name!r} is not 1 to 64 letters, digits, dots, dashes and underscores.")
         place = os.path.join(directory, name)
-        values[name] = str(given) if given not in (None, "") else read(place)
+        # the old value of one that is renewed is nobody's business, not even whether it can be read
+        values[name] = str(given) if given not in (None, "") else "" if name in renew else read(place)
         if not values[name]:
             generated.append(name)
             if not pretend:
@@ -134,6 +154,7 @@ def main() -> None:
             "path": {"type": "path", "required": True},
             # no_log would hide the result from the tasks that need it; the task has it
             "secrets": {"type": "dict", "required": True, "no_log": False},
+            "renew": {"type": "list", "elements": "str", "default": []},
             "length": {"type": "int", "default": 43},
         },
         supports_check_mode=True,

@@ -87,3 +87,58 @@ def test_a_short_one_is_refused(run: Callable[..., dict[str, Any]]) -> None:
 def test_a_place_that_cannot_be_is_told_in_a_sentence(run: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     (tmp_path / "secrets").write_text("a file")
     assert "cannot be kept: Not a directory" in run()["msg"]
+
+
+def test_a_renewed_one_takes_the_place_of_the_kept_one(run: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    before = run(secrets={"a": "", "b": ""})["secrets"]
+    result = run(secrets={"a": "", "b": ""}, renew=["a"])
+    assert (result["changed"], result["generated"]) == (True, ["a"])
+    assert result["secrets"]["a"] not in ("", before["a"])
+    assert result["secrets"]["b"] == before["b"]
+    assert run(secrets={"a": "", "b": ""})["secrets"] == result["secrets"]
+    assert mode(tmp_path / "secrets/a") == 0o600
+    assert sorted(path.name for path in (tmp_path / "secrets").iterdir()) == ["a", "b"]
+
+
+def test_it_is_renewed_each_time(run: Callable[..., dict[str, Any]]) -> None:
+    assert len({run(renew=["a"])["secrets"]["a"] for _ in range(3)}) == 3
+
+
+def test_check_mode_foretells_a_renewed_one_and_keeps_the_old(run: Callable[..., dict[str, Any]]) -> None:
+    before = run()["secrets"]
+    result = run(check=True, renew=["a"])
+    assert (result["changed"], result["generated"], result["secrets"]) == (True, ["a"], {"a": ""})
+    assert run()["secrets"] == before
+
+
+def test_what_is_given_is_not_renewed(run: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    before = run()["secrets"]["a"]
+    result = run(secrets={"a": "of the vault"}, renew=["a"])
+    assert (result["changed"], result["generated"], result["secrets"]) == (False, [], {"a": "of the vault"})
+    assert (tmp_path / "secrets/a").read_text() == before + "\n"
+
+
+def test_the_old_one_stays_where_the_new_one_cannot_be_written(
+    run: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = run()["secrets"]
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device", "a")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", full)
+        assert "cannot be kept: No space left on device" in run(renew=["a"])["msg"]
+    assert run()["secrets"] == before
+    assert [path.name for path in (tmp_path / "secrets").iterdir()] == ["a"]
+
+
+def test_an_empty_file_is_renewed(run: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets/a").touch()
+    assert run(renew=["a"])["generated"] == ["a"]
+
+
+def test_a_name_that_is_not_there_is_not_renewed(run: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    assert "renew: b, c is not among secrets. Next: name it there" in run(renew=["c", "a", "b"])["msg"]
+    assert list(tmp_path.iterdir()) == []
