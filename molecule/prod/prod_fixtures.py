@@ -19,7 +19,7 @@ import yaml
 from git_repository import CHART, READER, WRITER
 from platform_fixtures import Platform
 
-DOMAIN, HTTPS_PORT, GIT_PORT, REGISTRY = "lp-prod-vps", 18444, 18052, "lp-prod-registry:5000"
+DOMAIN, HTTPS_PORT, GIT_PORT, REGISTRY = "vps.lp-prod.test", 18444, 18052, "registry.lp-prod.test:5000"
 ARGOCD = "argocd"
 APPS = ("web", "api-gateway", "service-core")
 

@@ -44,7 +44,7 @@ def test_nobody_made_a_password_besides(server):
 
 def test_the_project_allows_this_application_alone(server):
     spec = server.get("appprojects.argoproj.io", "luckyplans", namespace=ARGOCD)["spec"]
-    assert spec["sourceRepos"] == ["http://lp-prod-git:8000/team/luckyplans.git"]
+    assert spec["sourceRepos"] == ["http://git.lp-prod.test:8000/team/luckyplans.git"]
     assert spec["destinations"] == [{"namespace": "luckyplans", "server": "https://kubernetes.default.svc"}]
     assert {"group": "", "kind": "Secret"} not in spec["namespaceResourceWhitelist"]
 
@@ -139,7 +139,7 @@ def test_a_path_that_is_not_there_is_told(server):
 def test_a_promotion_needs_images_that_are_there(server):
     before = server.git("rev-parse", "main")
     text = said(server.playbook("promote.yml", tag="sha-nowhere"))
-    assert "The image lp-prod-registry:5000/takeshi-su57/web:sha-nowhere of web does not exist." in text
+    assert "The image registry.lp-prod.test:5000/takeshi-su57/web:sha-nowhere of web does not exist." in text
     assert server.git("rev-parse", "main") == before
 
 
