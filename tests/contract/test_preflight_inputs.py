@@ -162,6 +162,7 @@ CASES: dict[str, tuple[dict[str, Any], list[Said]]] = {
         {"platform_tls": "provided"},
         [Said("tls_certificate_file", "", "name the PEM file on"), Said("tls_private_key_file", "", "in a vault as tls_private_key")],
     ),
+    "bundle-to-send-that-is-not-there": refused("platform_bundle_send_from", "{here}/none", "make the bundle there (playbooks/bundle.yml)"),
     "certificate-that-is-not-there": provided("tls_certificate_file", "{here}/gone.pem", "give a PEM file on"),
     "certificate-twice": provided("tls_certificate_file", "{certificates}/good.pem", "keep one of them", tls_certificate="a text"),
     "certificate-that-is-none": provided("tls_certificate_file", "{certificates}/no.pem", "openssl x509 -in FILE"),
