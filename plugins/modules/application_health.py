@@ -41,7 +41,7 @@ options:
     default: ""
   ca_file:
     description: PEM file of certificates to know the server by, alone; empty trusts what the system trusts.
-    type: str
+    type: path
     default: ""
   patience:
     description: Seconds in which a healthy answer has to come.
@@ -95,7 +95,7 @@ def main() -> None:
             "url": {"type": "str", "required": True},
             "query": {"type": "str", "default": "{ health }"},
             "address": {"type": "str", "default": ""},
-            "ca_file": {"type": "str", "default": ""},
+            "ca_file": {"type": "path", "default": ""},
             "patience": {"type": "int", "default": 120},
         },
         supports_check_mode=True,

@@ -51,7 +51,7 @@ options:
     default: ""
   health_ca_file:
     description: PEM file of certificates to know the application by, alone; empty trusts what the system trusts.
-    type: str
+    type: path
     default: ""
   namespaces:
     description: Where to look in a cluster that was there before; what else runs there is not judged.
@@ -250,7 +250,7 @@ def main() -> None:
         "health_url": {"type": "str", "required": True},
         "health_query": {"type": "str", "default": "{ health }"},
         "health_address": {"type": "str", "default": ""},
-        "health_ca_file": {"type": "str", "default": ""},
+        "health_ca_file": {"type": "path", "default": ""},
         "namespaces": {"type": "list", "elements": "str", "default": ["luckyplans", "traefik"]},
         "timeout": {"type": "int", "default": 10},
     }, supports_check_mode=True)

@@ -108,7 +108,7 @@ options:
         default: ""
       health_ca_file:
         description: PEM file of certificates to know the application by; empty trusts what the system trusts.
-        type: str
+        type: path
         default: ""
       health_certificate_days:
         description: With how many days left the application's certificate is to be renewed.
@@ -181,7 +181,7 @@ QUESTIONS = {
     "health_url": {"type": "str", "required": True},
     "health_query": {"type": "str", "required": True},
     "health_address": {"type": "str", "default": ""},
-    "health_ca_file": {"type": "str", "default": ""},
+    "health_ca_file": {"type": "path", "default": ""},
     "health_certificate_days": {"type": "int", "default": 0},
 }
 
