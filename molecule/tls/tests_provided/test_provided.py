@@ -50,7 +50,7 @@ def test_a_key_of_another_is_refused_and_nothing_is_changed(platform, run, files
     result = run("local.yml", **files("second", "first"))
     assert result.rc != 0
     assert "does not belong to the certificate" in " ".join(result.stdout.split())
-    assert "changed=0" in result.stdout
+    assert "changed=0    unreachable" in result.stdout
     assert https(platform.work_dir / "authority.pem")[1] == fingerprint(platform.work_dir / "first.pem")
 
 
