@@ -272,25 +272,63 @@ def check_domain(domain: str, environment: str) -> list[Finding]:
     return []
 
 
-def check_tls(tls: str, domain: str, environment: str, http_port: Any, source: str) -> list[Finding]:
+def is_issued(tls: str) -> bool:
+    """Whether cert-manager gets the certificate from an ACME server."""
+    return tls.startswith("letsencrypt") or tls == "acme"
+
+
+def acme_name(tls: str) -> str:
+    return "the ACME server" if tls == "acme" else "Let's Encrypt"
+
+
+def is_under(domain: str, names: Iterable[str]) -> bool:
+    return any(domain == name or domain.endswith("." + name) for name in names)
+
+
+def check_tls(tls: str, domain: str, environment: str, http_port: Any, source: str, charts: Iterable[str] = ()) -> list[Finding]:
+    """`charts`: names of those that the user has of his own."""
     subject = "platform_tls"
     found = []
-    if tls.startswith("letsencrypt"):
-        private = "." not in domain or any(domain == name or domain.endswith("." + name) for name in PRIVATE_DOMAINS)
-        if private:
+    if is_issued(tls):
+        if tls == "acme" and is_under(domain, ["localhost"]):
+            text = f"asks a server for a certificate of platform_domain {show(domain)}, which is another machine to each"
+            found.append(error(subject, tls, text, "give the name by which the server finds this host, or platform_tls: self_signed"))
+        elif tls != "acme" and ("." not in domain or is_under(domain, PRIVATE_DOMAINS)):
             text = f"asks Let's Encrypt for a certificate of platform_domain {show(domain)}, which is not a public name"
             found.append(error(subject, tls, text, "give a public platform_domain, or platform_tls: none"))
         if http_port != 80:
             text = f"is proven on port 80, and platform_http_port is {show(http_port)}"
             found.append(warning(subject, tls, text, "set it to 80, or forward port 80 of the domain to it"))
-        if source == "packages":
+        if source == "packages" and "cert-manager" not in charts:
             text = "needs cert-manager's ACME client, which cannot be had from packages"
-            remedy = "platform_tls: none, or platform_source: upstream or bundle"
+            remedy = "platform_tls: none, platform_source: upstream or bundle, or a chart of your own in toolchain_charts"
             found.append(error(subject, tls, text, remedy))
     if environment == "prod" and tls == "none":
         text = "leaves the platform on plain http, and the environment is prod"
         found.append(warning(subject, tls, text, "put a proxy that ends TLS in front of it"))
     return found
+
+
+def check_acme_server(server: str, tls: str) -> list[Finding]:
+    subject = "platform_acme_server"
+    if tls != "acme":
+        return [warning(subject, server, f"is not used: platform_tls is {tls}", "remove it, or platform_tls: acme")] if server else []
+    if not server:
+        return [error(subject, server, "is empty, and platform_tls is acme", "give the https URL of that server's directory")]
+    if not re.fullmatch(r"https://[^\s/?#]+(/[^\s?#]*)?", server):
+        return [error(subject, server, "is not an https URL", "for example https://acme.example.org/acme/acme/directory")]
+    if "@" in server.split("://", 1)[1].split("/", 1)[0]:
+        return [error(subject, server, "carries a login, and it stands in the cluster for all to read", "leave it out")]
+    return []
+
+
+def check_acme_answer(server: str, answered: bool, what: str, is_new: bool) -> list[Finding]:
+    """A certificate that is there already outlives a server that is away for a while."""
+    if answered:
+        return []
+    finding = error if is_new else warning
+    remedy = "see that the server runs, and that platform_extra_ca_file has its authority"
+    return [finding("platform_acme_server", server, f"does not answer this host: {what}", remedy)]
 
 
 def check_public_address(address: str, tls: str) -> list[Finding]:
@@ -301,25 +339,28 @@ def check_public_address(address: str, tls: str) -> list[Finding]:
         ipaddress.ip_address(address)
     except ValueError:
         return [error(subject, address, "is not an IP address", "give the one that platform_domain resolves to, or leave it empty")]
-    if not tls.startswith("letsencrypt"):
+    if not is_issued(tls):
         return [warning(subject, address, f"is not used: platform_tls is {tls}", "remove it, or platform_tls: letsencrypt_staging")]
     return []
 
 
-def check_reached(domain: str, addresses: list[str], public: str, is_ours: Callable[[str], bool], source: str) -> list[Finding]:
+def check_reached(
+    domain: str, addresses: list[str], public: str, is_ours: Callable[[str], bool], source: str, tls: str = "letsencrypt"
+) -> list[Finding]:
     """Let's Encrypt looks the domain up and comes to port 80 of whichever address it finds, so each has to lead here.
 
     Behind NAT or a proxy this host does not have the address by which it is reached, and nothing here can tell that from a
-    record that is wrong: `public` is the word of somebody who knows. `source` is what this host sends from.
+    record that is wrong: `public` is the word of somebody who knows. `source` is what this host sends from. An ACME server of a
+    private network finds private addresses.
     """
     subject = "platform_domain"
     if not addresses:
-        text = "does not resolve here, and Let's Encrypt finds the platform by its address"
+        text = f"does not resolve here, and {acme_name(tls)} finds the platform by its address"
         return [error(subject, domain, text, "make a record for it that leads here, or platform_tls: none")]
     near = [address for address in addresses if not ipaddress.ip_address(address).is_global]
     strange = [address for address in addresses if address not in near and not (address == public if public else is_ours(address))]
     found = []
-    if near:
+    if near and tls != "acme":
         text = f"resolves here to {', '.join(near)}, which is not where the world finds it (/etc/hosts, or a name server of your own)"
         found.append(warning(subject, domain, text, "see from another network that it leads here"))
     if strange and public:
@@ -332,16 +373,16 @@ def check_reached(domain: str, addresses: list[str], public: str, is_ours: Calla
     return found
 
 
-def check_port_80(bind_address: str, engine: str, source: str) -> list[Finding]:
+def check_port_80(bind_address: str, engine: str, source: str, tls: str = "letsencrypt", charts: Iterable[str] = ()) -> list[Finding]:
     """What can be said from inside. Whether a firewall or a router is in the way only a look from outside can tell."""
     if engine == "existing":
-        if source == "upstream":
+        if source == "upstream" or "cert-manager" in charts:
             return []
         text = f"brings cert-manager into an existing cluster from upstream only, and platform_source is {source}"
-        return [error("platform_tls", "letsencrypt", text, "platform_source: upstream, or platform_tls: none")]
+        return [error("platform_tls", tls, text, "platform_source: upstream, or platform_tls: none")]
     if not ipaddress.ip_address(bind_address).is_loopback:
         return []
-    text = "is reached from this host only, and Let's Encrypt comes to port 80 from outside"
+    text = f"is reached from this host only, and {acme_name(tls)} comes to port 80 from outside"
     return [warning("platform_bind_address", bind_address, text, "set it to 0.0.0.0 unless a proxy of this host passes port 80 on")]
 
 
@@ -477,6 +518,14 @@ def check_ca_file(path: str) -> list[Finding]:
             error(subject, path, "is not a list of PEM certificates", "convert it: openssl x509 -in FILE -out ca.pem")
         ]
     return []
+
+
+def read_authority(path: str) -> str:
+    """PEM of a file that check_ca_file let pass, or nothing where there is none."""
+    if not path:
+        return ""
+    with open(os.path.expanduser(path), encoding="utf-8") as stream:
+        return stream.read()
 
 
 def _loads_as_ca(text: str) -> bool:
@@ -1053,14 +1102,14 @@ def look_source(towards: str) -> str:
         return "no address"
 
 
-def look_reached(domain: str, public: str, engine: str) -> list[Finding]:
+def look_reached(domain: str, public: str, engine: str, tls: str) -> list[Finding]:
     """An existing cluster is reached by addresses of its own, which are not those of this host."""
     addresses = look_addresses(domain)
 
     def is_ours(address: str) -> bool:
         return engine == "existing" or _can_bind(ipaddress.ip_address(address))
 
-    return check_reached(domain, addresses, public, is_ours, look_source(addresses[0]) if addresses else "")
+    return check_reached(domain, addresses, public, is_ours, look_source(addresses[0]) if addresses else "", tls)
 
 
 def look_holder(listener: Listener, proc: str = "/proc") -> str:
@@ -1110,14 +1159,19 @@ def can_bind(address: str, port: int) -> bool:
     return True
 
 
+def release_address(mirror: str) -> str:
+    return f"{mirror.rstrip('/')}/github.com/" if mirror else UPSTREAM
+
+
 class Probe:
-    """One question to the release address, asked in the background from the moment this is made.
+    """One question to an address, asked in the background from the moment this is made.
 
     A thread, because the timeout of a socket does not cover the search for its name.
     """
 
-    def __init__(self, mirror: str, ca_file: str, seconds: float = PROBE_SECONDS) -> None:
-        self.url = f"{mirror.rstrip('/')}/github.com/" if mirror else UPSTREAM
+    def __init__(self, url: str, ca_file: str, method: str = "HEAD", seconds: float = PROBE_SECONDS) -> None:
+        self.url = url
+        self._method = method
         self._ca_file = ca_file
         self._seconds = seconds
         self._started = time.monotonic()
@@ -1139,8 +1193,8 @@ class Probe:
             context = ssl.create_default_context()
             if self._ca_file:
                 context.load_verify_locations(cafile=os.path.expanduser(self._ca_file))
-            # check_mirror lets only http and https through
-            request = urllib.request.Request(self.url, method="HEAD")
+            # check_mirror and check_acme_server let only http and https through
+            request = urllib.request.Request(self.url, method=self._method)
             with urllib.request.urlopen(request, timeout=self._seconds, context=context) as response:
                 self._answer = (response.status < 400, f"{shown} answered {response.status}")
         except urllib.error.HTTPError as exc:
@@ -1192,6 +1246,7 @@ def examine(
     placeholders: Iterable[str] = (),
     controller_time: float = 0,
     break_glass: str = "",
+    charts: Iterable[str] = (),
 ) -> tuple[list[Finding], dict[str, Any]]:
     """Every finding, and everything that the other roles need to know. inputs: platform_* without the prefix.
 
@@ -1212,7 +1267,12 @@ def examine(
     mirror_findings = check_mirror(inputs["upstream_mirror"])
     probe = None
     if inputs["source"] == "auto" and not record and not ca_findings and not mirror_findings:
-        probe = Probe(inputs["upstream_mirror"], inputs["extra_ca_file"])
+        probe = Probe(release_address(inputs["upstream_mirror"]), inputs["extra_ca_file"])
+    acme_findings = check_acme_server(inputs["acme_server"], inputs["tls"])
+    acme_probe = None
+    if inputs["tls"] == "acme" and cluster and not acme_findings and not ca_findings:
+        # a directory is asked for by GET (RFC 8555, 7.1.1)
+        acme_probe = Probe(inputs["acme_server"], inputs["extra_ca_file"], "GET")
     host = look_host(inputs)
 
     source, source_reason, source_findings = choose_source(
@@ -1249,13 +1309,15 @@ def examine(
     found += bind_findings
     domain_findings = check_domain(inputs["domain"], inputs["environment"])
     found += domain_findings
-    tls_findings = check_tls(inputs["tls"], inputs["domain"], inputs["environment"], inputs["http_port"], source)
+    tls_findings = check_tls(inputs["tls"], inputs["domain"], inputs["environment"], inputs["http_port"], source, charts)
     public_findings = check_public_address(inputs["public_address"], inputs["tls"])
-    found += tls_findings + public_findings
+    found += tls_findings + public_findings + acme_findings
+    if acme_probe:
+        found += check_acme_answer(inputs["acme_server"], *acme_probe.result(), not record)
     refused = [item for item in [*bind_findings, *domain_findings, *tls_findings, *public_findings] if item.severity == ERROR]
-    if inputs["tls"].startswith("letsencrypt") and cluster and not refused:
-        found += check_port_80(inputs["bind_address"], engine, source)
-        found += look_reached(inputs["domain"], inputs["public_address"], engine)
+    if is_issued(inputs["tls"]) and cluster and not refused:
+        found += check_port_80(inputs["bind_address"], engine, source, inputs["tls"], charts)
+        found += look_reached(inputs["domain"], inputs["public_address"], engine, inputs["tls"])
     found += check_environment(inputs["environment"], expected_environment, source)
     found += check_deploy(inputs["deploy"], os.path.exists(os.path.join(cluster_dir, ARGOCD_NOTE)), inputs["cluster_name"], break_glass)
     found += check_git(inputs["deploy"], inputs["git_url"], engine, source)
@@ -1310,6 +1372,8 @@ def examine(
         engine=engine,
         engine_reason=engine_reason,
         extra_ca_file=full_path(inputs["extra_ca_file"]) if inputs["extra_ca_file"] else "",
+        # what cert-manager, which cannot see this host's files, is to know the ACME server by
+        acme_authority=read_authority(inputs["extra_ca_file"]) if inputs["tls"] == "acme" and not ca_findings else "",
         k3d=k3d,
         kubeconfig=kubeconfig,
         python_packages=python_packages,

@@ -108,7 +108,11 @@ options:
       tls:
         description: Where the certificate comes from.
         type: str
-        choices: [none, letsencrypt, letsencrypt_staging, self_signed, provided]
+        choices: [none, letsencrypt, letsencrypt_staging, acme, self_signed, provided]
+        required: true
+      acme_server:
+        description: URL of the directory of an ACME server other than Let's Encrypt, for V(acme), or empty.
+        type: str
         required: true
       public_address:
         description: Address by which the world reaches the platform, where this host does not have it, or empty.
@@ -163,6 +167,11 @@ options:
     description: Whether a cluster is to run here. Without one artifacts are only collected, so that ports and memory do not matter.
     type: bool
     default: true
+  charts:
+    description: Names of the charts that are given, and need not come from the source.
+    type: list
+    elements: str
+    default: []
   break_glass:
     description: The name of the cluster, where Argo CD's automatic syncs are to be paused.
     type: str
@@ -212,6 +221,7 @@ EXAMPLES = r"""
       bind_address: 127.0.0.1
       domain: localhost
       tls: none
+      acme_server: ""
       public_address: ""
       deploy: helm
       git_url: ""
@@ -277,9 +287,10 @@ PLATFORM_SPEC = {
     "domain": {"type": "str", "required": True},
     "tls": {
         "type": "str",
-        "choices": ["none", "letsencrypt", "letsencrypt_staging", "self_signed", "provided"],
+        "choices": ["none", "letsencrypt", "letsencrypt_staging", "acme", "self_signed", "provided"],
         "required": True,
     },
+    "acme_server": {"type": "str", "required": True},
     "public_address": {"type": "str", "required": True},
     "deploy": {"type": "str", "choices": ["helm", "gitops"], "required": True},
     "git_url": {"type": "str", "required": True},
@@ -297,6 +308,7 @@ ARGUMENT_SPEC = {
     "cluster": {"type": "bool", "default": True},
     "bundle_manifest": {"type": "str", "default": ""},
     "break_glass": {"type": "str", "default": ""},
+    "charts": {"type": "list", "elements": "str", "default": []},
     "placeholders": {"type": "list", "elements": "str", "default": []},
     "controller_time": {"type": "float", "default": 0},
     "min_free_gib": {"type": "float", "default": 10},
@@ -318,6 +330,7 @@ def main() -> None:
         params["placeholders"],
         params["controller_time"],
         params["break_glass"],
+        params["charts"],
     )
     findings = _preflight.sort_findings(findings + [_preflight.Finding(**item) for item in params["more_findings"]])
     table = _preflight.format_table(findings)

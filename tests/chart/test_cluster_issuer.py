@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
 from charts import TLS, Chart, with_tls
 
+PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 ISSUER = "cert-manager.io/cluster-issuer"
 
 
@@ -42,11 +44,21 @@ def acme(server: str, name: str, **extra: str) -> dict[str, Any]:
                 email="ops@example.org",
             ),
         ),
+        (
+            {"certificate": "acme", "acme": {"server": "https://acme.example.org/directory"}},
+            "luckyplans-acme",
+            acme("https://acme.example.org/directory", "luckyplans-acme"),
+        ),
+        (
+            {"certificate": "acme", "acme": {"server": "https://acme.example.org/directory", "caBundle": PEM}},
+            "luckyplans-acme",
+            acme("https://acme.example.org/directory", "luckyplans-acme", caBundle=base64.b64encode(PEM.encode()).decode()),
+        ),
         ({"certificate": "self_signed"}, "luckyplans-self-signed", {"selfSigned": {}}),
     ],
 )
 def test_it_is_the_one_owner_of_the_certificate(
-    chart: Chart, tls: dict[str, str], name: str, expected: dict[str, Any]
+    chart: Chart, tls: dict[str, Any], name: str, expected: dict[str, Any]
 ) -> None:
     objects = chart.render(with_tls(**tls))
     issuer = objects.one("ClusterIssuer", name)

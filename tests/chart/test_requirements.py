@@ -37,6 +37,7 @@ def persistent(**persistence: Any) -> dict[str, Any]:
         ({"config": HTTPS, "ingress": {"tls": {"enabled": True}}}, "ingress.host is empty; name the host"),
         ({"config": HTTPS, "ingress": HOST | {"enabled": False, "tls": {"enabled": True}}}, "ingress.enabled is false"),
         (merged(TLS, {"config": {"corsOrigin": "https://plans.example.org,http://b.org"}}), "write the origin with https://"),
+        (with_tls(certificate="acme"), 'ingress.tls.certificate is "acme", but ingress.tls.acme.server is empty'),
         (with_tls(permanentRedirect=True), 'ingress.tls.certificate is "letsencrypt_staging", which no browser trusts'),
         (with_tls(hsts={"maxAgeSeconds": 301}), "ingress.tls.hsts are raised"),
         (with_tls(certificate="self_signed", hsts={"includeSubdomains": True}), '"self_signed", which no browser trusts'),

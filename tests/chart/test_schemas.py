@@ -69,11 +69,10 @@ def test_objects_fit_the_schemas_of_kubernetes(objects: Objects) -> None:
     assert len(checked) > 5
 
 
-@pytest.mark.parametrize(
-    "certificate", ["letsencrypt", "letsencrypt_staging", "self_signed", "provided"]
-)
+@pytest.mark.parametrize("certificate", ["letsencrypt", "letsencrypt_staging", "acme", "self_signed", "provided"])
 def test_objects_fit_the_schemas_of_traefik_and_cert_manager(chart: Chart, custom: Any, certificate: str) -> None:
-    objects = chart.render(with_tls(certificate=certificate, email="ops@example.org"))
+    server = {"server": "https://acme.example.org/directory", "caBundle": "-----BEGIN CERTIFICATE-----"}
+    objects = chart.render(with_tls(certificate=certificate, email="ops@example.org", acme=server))
     checked = [item for item in objects if is_custom(item)]
     assert {item["kind"] for item in checked} == {"Middleware"} | ({"ClusterIssuer"} if certificate != "provided" else set())
     for item in checked:

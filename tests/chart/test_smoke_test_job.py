@@ -77,10 +77,10 @@ def test_what_it_asks(chart: Chart) -> None:
 
 @pytest.mark.parametrize(
     ("certificate", "verified"),
-    [("letsencrypt", True), ("provided", True), ("letsencrypt_staging", False), ("self_signed", False)],
+    [("letsencrypt", True), ("provided", True), ("letsencrypt_staging", False), ("acme", False), ("self_signed", False)],
 )
 def test_it_verifies_certificates_that_can_be_verified(chart: Chart, certificate: str, verified: bool) -> None:
-    found = job(chart, merged(THROUGH, {"ingress": {"tls": {"enabled": True, "certificate": certificate}}}))
+    found = job(chart, merged(THROUGH, {"ingress": {"tls": {"enabled": True, "certificate": certificate, "acme": {"server": "https://a.org"}}}}))
     assert ("NODE_TLS_REJECT_UNAUTHORIZED" not in environment(found)) is verified
 
 

@@ -95,6 +95,7 @@ REGISTRY = {"image": {"registry": "ghcr.io"}}
 PERSISTENT = {"redis": {"persistence": {"enabled": True}}}
 SMOKE = {"smokeTest": {"enabled": True}}
 TRUSTED = merged(TLS, {"ingress": {"tls": {"certificate": "letsencrypt"}}})
+ACME = merged(TLS, {"ingress": {"tls": {"certificate": "acme", "acme": {"server": "https://acme.example.org/directory"}}}})
 OTHER: dict[str, tuple[Any, dict[str, Any]]] = {
     "image.registry": ("ghcr.io", {}),
     "image.owner": ("somebody", REGISTRY),
@@ -125,6 +126,8 @@ OTHER: dict[str, tuple[Any, dict[str, Any]]] = {
     "ingress.tls.certificate": ("self_signed", TLS),
     "ingress.tls.secretName": ("other", TLS),
     "ingress.tls.email": ("ops@example.org", TLS),
+    "ingress.tls.acme.server": ("https://acme.example.org/other", ACME),
+    "ingress.tls.acme.caBundle": ("-----BEGIN CERTIFICATE-----", ACME),
     "ingress.tls.permanentRedirect": (True, TRUSTED),
     "ingress.tls.hsts.maxAgeSeconds": (600, TRUSTED),
     "ingress.tls.hsts.includeSubdomains": (True, TRUSTED),
@@ -207,6 +210,8 @@ def test_a_value_taken_away_is_named(chart: Chart, path: tuple[str, ...]) -> Non
         ({"ingress": {"host": "X.org"}}, "/ingress/host"),
         ({"ingress": {"tls": {"certificate": "none"}}}, "/ingress/tls/certificate"),
         ({"ingress": {"tls": {"email": "nobody"}}}, "/ingress/tls/email"),
+        ({"ingress": {"tls": {"acme": {"server": "http://acme.example.org"}}}}, "/ingress/tls/acme/server"),
+        ({"ingress": {"tls": {"acme": {"caBundle": "/etc/ssl/ca.pem"}}}}, "/ingress/tls/acme/caBundle"),
         ({"ingress": {"tls": {"hsts": {"maxAgeSeconds": -1}}}}, "/ingress/tls/hsts/maxAgeSeconds"),
         ({"web": {"resources": {"limits": {"memory": "512 MB"}}}}, "/web/resources/limits/memory"),
         ({"web": {"resources": {"limits": {"cpu": "1 core"}}}}, "/web/resources/limits/cpu"),

@@ -72,6 +72,7 @@ def inputs(tmp_path: Path, app: Path, free_ports: list[int]) -> dict[str, Any]:
         "bind_address": "127.0.0.1",
         "domain": "localhost",
         "tls": "none",
+        "acme_server": "",
         "public_address": "",
         "deploy": "helm",
         "git_url": "",
@@ -166,6 +167,7 @@ def test_good_inputs_have_no_findings_but_the_choice(docker: FakeDocker, inputs:
     ]
     state = os.path.realpath(inputs["state_dir"])
     expected = {
+        "acme_authority": "",
         "arch": resolved["arch"],
         "bin_dir": f"{state}/bin",
         "cache_dir": f"{state}/cache",
@@ -231,6 +233,11 @@ BAD_INPUTS = [
     ({"tls": "letsencrypt"}, "platform_tls", "not a public name"),
     ({"tls": "letsencrypt_staging", "domain": "a.test"}, "platform_tls", "not a public name"),
     ({"tls": "letsencrypt", "domain": "example.org", "source": "packages"}, "platform_tls", "ACME client"),
+    ({"tls": "acme", "domain": "a.org"}, "platform_acme_server", "is empty, and platform_tls is acme"),
+    ({"tls": "acme", "domain": "a.org", "acme_server": "http://acme/dir"}, "platform_acme_server", "is not an https URL"),
+    ({"tls": "acme", "domain": "a.org", "acme_server": "https://me:secret@acme/dir"}, "platform_acme_server", "carries a login"),
+    ({"tls": "acme", "domain": "a.org", "acme_server": "https://127.0.0.1:1/dir"}, "platform_acme_server", "does not answer this host"),
+    ({"tls": "acme", "acme_server": "https://127.0.0.1:1/dir"}, "platform_tls", "another machine to each"),
     ({"environment": "prod", "domain": "a.org", "source": "packages"}, "platform_source", "small stand-ins"),
     ({"upstream_mirror": "mirror.example.org"}, "platform_upstream_mirror", "is not an http"),
     ({"upstream_mirror": "https://me:secret@mirror"}, "platform_upstream_mirror", "carries a user or password"),
@@ -721,6 +728,9 @@ def test_command_line_is_cut(tmp_path: Path) -> None:
 class Handler(http.server.BaseHTTPRequestHandler):
     asked: ClassVar[list[str]] = []
 
+    def do_GET(self) -> None:
+        self.do_HEAD()
+
     def do_HEAD(self) -> None:
         self.asked.append(self.path)
         self.send_response(503 if "bad" in self.path else 200)
@@ -747,7 +757,7 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("path", "reached", "answer"), [("", True, "answered 200"), ("/bad", False, "answered 503")])
 def test_probe(server: http.server.ThreadingHTTPServer, path: str, reached: bool, answer: str) -> None:
     mirror = f"http://127.0.0.1:{server.server_port}{path}"
-    assert lib.Probe(mirror + "/", "", seconds=30).result() == (reached, f"{mirror}/github.com/ {answer}")
+    assert lib.Probe(lib.release_address(mirror + "/"), "", seconds=30).result() == (reached, f"{mirror}/github.com/ {answer}")
     assert Handler.asked == [f"{path}/github.com/"]
 
 
@@ -770,18 +780,17 @@ def test_probe_waits_no_longer_for_a_name_than_for_an_answer(monkeypatch: pytest
     reached, reason = lib.Probe("http://slow.invalid", "", seconds=0.2).result()
     assert time.monotonic() - started < 5
     tested.set()
-    assert (reached, reason) == (False, "http://slow.invalid/github.com/ did not answer within 0.2 s")
+    assert (reached, reason) == (False, "http://slow.invalid did not answer within 0.2 s")
 
 
 def test_probe_of_a_name_that_is_not_there() -> None:
     reached, reason = lib.Probe("http://nowhere.invalid", "", seconds=5).result()
     assert not reached
-    assert "http://nowhere.invalid/github.com/" in reason
+    assert "http://nowhere.invalid" in reason
 
 
-def test_probe_asks_the_release_address_without_a_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lib.Probe, "_ask", lambda self: None)
-    assert lib.Probe("", "").url == lib.UPSTREAM
+def test_without_a_mirror_the_release_address_is_upstreams_own() -> None:
+    assert lib.release_address("") == lib.UPSTREAM
 
 
 def test_probe_trusts_the_extra_ca(certificate: tuple[Path, Path]) -> None:
@@ -1061,6 +1070,48 @@ def test_domain_is_looked_up_for_lets_encrypt_alone(docker: FakeDocker, inputs: 
     findings, _resolved = examine({**inputs, "domain": "example.org", "tls": "letsencrypt_staging", "source": "upstream"})
     assert asked == ["example.org"]
     assert [subject for subject, _ in errors(findings)] == ["platform_domain"]
+
+
+def test_an_acme_server_of_ones_own(
+    docker: FakeDocker, inputs: dict[str, Any], certificate: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cert, key = certificate
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr(lib, "look_addresses", lambda _name: [NEAR])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    Handler.asked.clear()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        running.socket = context.wrap_socket(running.socket, server_side=True)
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        change = {"tls": "acme", "domain": "plans.lan", "acme_server": f"https://localhost:{running.server_port}/directory", "http_port": 80}
+        findings, resolved = examine({**inputs, **change, "extra_ca_file": str(cert)})
+        assert [item for item in findings if item.severity == lib.ERROR and item.subject != "platform_http_port"] == []
+        assert Handler.asked == ["/directory"]
+        assert (resolved["acme_authority"], resolved["url"]) == (cert.read_text(), f"https://plans.lan:{inputs['https_port']}")
+        # a private address is where such a server looks, and loopback is not
+        assert {item.subject for item in findings if item.severity == lib.WARNING} == {"platform_bind_address"}
+        findings, resolved = examine({**inputs, **change})
+        running.shutdown()
+    assert "platform_acme_server" in {subject for subject, _ in errors(findings)}
+    assert resolved["acme_authority"] == ""
+    # none of this is asked where another source was chosen
+    assert examine({**inputs, "extra_ca_file": str(cert)})[1]["acme_authority"] == ""
+
+
+def test_an_acme_server_that_is_away_stops_only_what_needs_it() -> None:
+    assert lib.check_acme_answer("https://a", True, "", True) == []
+    assert [item.severity for item in lib.check_acme_answer("https://a", False, "no answer", True)] == [lib.ERROR]
+    assert [item.severity for item in lib.check_acme_answer("https://a", False, "no answer", False)] == [lib.WARNING]
+    assert [(item.severity, item.subject) for item in lib.check_acme_server("https://a", "none")] == [(lib.WARNING, "platform_acme_server")]
+
+
+def test_a_chart_of_ones_own_need_not_come_from_the_source() -> None:
+    given = ["cert-manager"]
+    assert [item.severity for item in lib.check_tls("acme", "a.lan", "local", 80, "packages")] == [lib.ERROR]
+    assert lib.check_tls("acme", "a.lan", "local", 80, "packages", given) == []
+    assert [item.value for item in lib.check_port_80("127.0.0.1", "existing", "bundle", "acme")] == ["acme"]
+    assert lib.check_port_80("127.0.0.1", "existing", "bundle", "acme", given) == []
 
 
 @pytest.mark.parametrize(
