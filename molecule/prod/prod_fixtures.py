@@ -22,6 +22,7 @@ from platform_fixtures import Platform
 
 DOMAIN, HTTPS_PORT, GIT_PORT, REGISTRY = "vps.lp-prod.test", 18444, 18052, "registry.lp-prod.test:5000"
 ARGOCD = "argocd"
+CERT_MANAGER = os.environ.get("LUCKYPLANS_TEST_CERT_MANAGER_CHART", "")
 APPS = ("web", "api-gateway", "service-core")
 
 
@@ -66,7 +67,9 @@ class Server(Platform):
 
     def ask(self, path, body, **headers):
         """The status and the answer of a POST to the platform's name at the address where it really is."""
-        context = ssl.create_default_context(cadata=self.read(self.secrets / "ca.pem"))
+        context = ssl.create_default_context(cadata=self.read(self.secrets / ("acme.pem" if CERT_MANAGER else "ca.pem")))
+        # what an ACME server issued is known by itself
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         with socket.create_connection(("127.0.0.1", HTTPS_PORT), 20) as plain, context.wrap_socket(plain, server_hostname=DOMAIN) as stream:
             connection = http.client.HTTPConnection(DOMAIN)
             connection.sock = stream
@@ -132,4 +135,4 @@ def said(result):
     return " ".join(result.stdout.split()).replace("\\n", " ")
 
 
-__all__ = ["ARGOCD", "DOMAIN", "READER", "WRITER", "Server", "arguments_of_all_programs", "changed", "said", "server"]
+__all__ = ["ARGOCD", "CERT_MANAGER", "DOMAIN", "READER", "WRITER", "Server", "arguments_of_all_programs", "changed", "said", "server"]

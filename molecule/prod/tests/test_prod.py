@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
+import pytest
+from cryptography import x509
 from platform_fixtures import verdict_of
-from prod_fixtures import ARGOCD, READER, arguments_of_all_programs, changed, said
+from prod_fixtures import ARGOCD, CERT_MANAGER, READER, arguments_of_all_programs, changed, said
 
 HEALTH = {"query": "{ health }"}
 
@@ -27,6 +30,19 @@ def test_the_smoke_test_has_passed_through_the_ingress(server):
 
 def test_it_answers_by_its_name_and_proves_it(server):
     assert server.ask("/graphql", HEALTH) == (200, {"data": {"health": "API Gateway is running"}})
+
+
+@pytest.mark.skipif(not CERT_MANAGER, reason="LUCKYPLANS_TEST_CERT_MANAGER_CHART names no chart of cert-manager")
+def test_the_certificate_is_of_the_acme_server_and_is_kept(server):
+    (issuer,) = server.get("clusterissuers.cert-manager.io")["items"]
+    assert issuer["spec"]["acme"]["server"] == "https://acme.lp-prod.test:14000/dir"
+    assert server.get("orders.acme.cert-manager.io")["items"][0]["status"]["state"] == "valid"
+    served = base64.b64decode(server.get("secret", "luckyplans-tls")["data"]["tls.crt"]).decode()
+    assert server.read(server.secrets / "acme.pem").strip() == served.strip()
+    assert "Pebble Intermediate CA" in x509.load_pem_x509_certificate(served.encode()).issuer.rfc4514_string()
+    kept = server.secrets / "cert-manager.json"
+    assert server.mode(kept) == 0o600
+    assert sorted(json.loads(server.read(kept))) == ["cert-manager/luckyplans-acme-account", "luckyplans/luckyplans-tls"]
 
 
 def test_the_administrator_has_the_password_of_the_vault(server):
@@ -51,7 +67,7 @@ def test_the_project_allows_this_application_alone(server):
 
 def test_the_release_is_not_helms(server):
     releases = json.loads(server.helm("list", "--all-namespaces", "--output=json"))
-    assert sorted(release["name"] for release in releases) == ["argocd", "traefik"]
+    assert sorted(release["name"] for release in releases) == ["argocd", *(["cert-manager"] if CERT_MANAGER else []), "traefik"]
 
 
 def test_status_tells_what_argo_cd_says(server):
