@@ -41,6 +41,9 @@ DOCKER_SECONDS = 10.0
 MIN_MEMORY_GIB = 2.0
 # k3s, Traefik and the application do not fit into less, whatever else is closed; a server sold with 2 GiB has about 1.9.
 MIN_TOTAL_MEMORY_GIB = 1.5
+# Of the room that a first run needs, what one needs that finds the cluster made: an edit's three images of some 0.3 GiB,
+# once in Docker and once in a node. Kubernetes removes pods from a node with less than a tenth of its disk free.
+MADE_SHARE = 0.2
 MAX_CLOCK_SECONDS = 300
 # What the modules of kubernetes.core and community.docker import, and Debian's packages of it.
 PYTHON_PACKAGES = {"kubernetes": "python3-kubernetes", "yaml": "python3-yaml", "requests": "python3-requests"}
@@ -571,9 +574,13 @@ def check_source_dir(path: str) -> tuple[str, list[Finding]]:
 # --- Host -----------------------------------------------------------------------------------------------------------
 
 
-def check_disk(paths: dict[str, str], min_free_gib: float) -> list[Finding]:
-    """One finding a file system, however many of our paths are on it."""
+def check_disk(paths: dict[str, str], min_free_gib: float, made: bool) -> list[Finding]:
+    """One finding a file system, however many of our paths are on it.
+
+    Where the cluster was `made`, what the most room was needed for is there already, and an edit needs little.
+    """
     found = []
+    needed = min_free_gib * (MADE_SHARE if made else 1)
     seen: set[int] = set()
     for purpose, path in paths.items():
         place = existing_parent(path)
@@ -584,9 +591,11 @@ def check_disk(paths: dict[str, str], min_free_gib: float) -> list[Finding]:
             continue
         free = stat.f_bavail * stat.f_frsize / GIB
         if device not in seen and free < min_free_gib:
-            text = f"has {free:.1f} GiB free, and {min_free_gib:g} are needed for {purpose}"
+            text = f"has {free:.1f} GiB free, and {needed:g} are needed for {purpose}"
             remedy = "free space, move it to a larger file system, or lower preflight_min_free_gib"
-            found.append(error("disk", place, text, remedy))
+            if free >= needed:
+                text, remedy = f"has {free:.1f} GiB free, and a new cluster would need {min_free_gib:g} for {purpose}", "free space"
+            found.append((error if free < needed else warning)("disk", place, text, remedy))
         seen.add(device)
     return found
 
@@ -1193,6 +1202,8 @@ class Probe:
             context = ssl.create_default_context()
             if self._ca_file:
                 context.load_verify_locations(cafile=os.path.expanduser(self._ca_file))
+                # an authority of a company may lack the extensions that newer Pythons insist on, and browsers do not
+                context.verify_flags &= ~ssl.VERIFY_X509_STRICT
             # check_mirror and check_acme_server let only http and https through
             request = urllib.request.Request(self.url, method=self._method)
             with urllib.request.urlopen(request, timeout=self._seconds, context=context) as response:
@@ -1347,7 +1358,7 @@ def examine(
         docker_action, findings = check_docker(host.docker, inputs["manage_docker"], host.root, host.debian, no_packages)
         found += findings
         places = {"platform_state_dir": state_dir, "platform_cache_dir": cache_dir, "Docker": host.docker.root}
-        found += check_disk(places, min_free_gib)
+        found += check_disk(places, min_free_gib, bool(record))
     if engine != "existing" and cluster:
         ports = {f"platform_{key}": inputs[key] for key in ("http_port", "https_port", "api_port")}
         found += check_rootless(host.docker, ports, look_first_free_port())

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -401,11 +402,24 @@ def test_ca_file(certificate: tuple[Path, Path], tmp_path: Path) -> None:
 
 def test_disk_is_named_once_a_file_system(tmp_path: Path) -> None:
     paths = {"platform_state_dir": str(tmp_path / "new"), "platform_cache_dir": str(tmp_path / "new" / "cache")}
-    assert lib.check_disk(paths, 0) == []
-    (finding,) = lib.check_disk(paths, 1e9)
+    assert lib.check_disk(paths, 0, False) == []
+    (finding,) = lib.check_disk(paths, 1e9, False)
     assert finding.value == str(tmp_path)
     assert "1e+09 are needed for platform_state_dir" in finding.message
     assert "preflight_min_free_gib" in finding.remedy
+
+
+def test_a_cluster_that_was_made_needs_less_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = SimpleNamespace(f_bavail=5 * 2**20, f_frsize=1024)
+    monkeypatch.setattr(lib.os, "statvfs", lambda path: free)
+    paths = {"Docker": str(tmp_path)}
+    (new,) = lib.check_disk(paths, 10, False)
+    (made,) = lib.check_disk(paths, 10, True)
+    assert (new.severity, made.severity) == ("error", "warning")
+    assert new.message == "has 5.0 GiB free, and 10 are needed for Docker"
+    assert made.message == "has 5.0 GiB free, and a new cluster would need 10 for Docker"
+    (full,) = lib.check_disk(paths, 30, True)
+    assert (full.severity, full.message) == ("error", "has 5.0 GiB free, and 6 are needed for Docker")
 
 
 def test_disk_of_docker_is_looked_at(docker: FakeDocker, inputs: dict[str, Any]) -> None:
