@@ -190,7 +190,7 @@ options:
     type: float
     default: 0
   min_free_gib:
-    description: GiB that must be free on the file systems of the state directory, the cache and Docker for a new cluster, a fifth of it for one that was made.
+    description: GiB free on the file systems of the state directory, the cache and Docker that a new cluster needs; a fifth of it for one that was made.
     type: float
     default: 10
   more_findings:
