@@ -7,13 +7,14 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: progress
 type: aggregate
-short_description: Show that a long task is alive, and at the end what took how long
+short_description: Show that a long task is alive, at the end what took how long, and keep that for programs
 version_added: 0.1.0
 author:
   - luckyplans contributors (@luckyplans)
 description:
   - While a task runs, prints a line every few seconds with the newest line that its module wrote to the progress file.
-  - At the end prints the seconds and the changes of each role.
+  - At the end prints the seconds and the changes of each role, and writes them with all that came of the run to
+    O(report), after a failed run too.
   - Works beside the stdout callback and prints nothing while tasks are short.
   - Sets the environment variable E(LUCKYPLANS_PROGRESS_FILE) to a private temporary file, so that modules on the
     controller find it. An already set one is used and kept.
@@ -29,24 +30,45 @@ options:
         key: interval
     env:
       - name: LUCKYPLANS_PROGRESS_INTERVAL
+  report:
+    description:
+      - Path of a file that the report of the run is written to as JSON, mode 0600; empty for none.
+      - "Its keys: C(result), V(ok) or V(failed); C(playbook), its path; C(check_mode); C(started), UTC in ISO 8601;
+        C(seconds); C(phases), each with C(name), C(seconds) and C(changed); C(hosts), of each the counts of the recap;
+        C(failures), of each host that failed its C(host), C(phase), C(task) and C(message); C(platform), of each host
+        that the role report spoke of what it said: addresses, cluster, image values, release."
+      - The file of an earlier run is removed at the start, so that what is there is of this one; a run that is
+        interrupted leaves none. A file that cannot be written is a warning.
+    type: path
+    default: ""
+    ini:
+      - section: callback_progress
+        key: report
+    env:
+      - name: LUCKYPLANS_RUN_REPORT
 """
 
 import atexit
 import contextlib
+import datetime
+import json
 import os
 import shutil
 import sys
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ansible import constants as C
+from ansible import context
 from ansible.plugins.callback import CallbackBase
 
 VARIABLE = "LUCKYPLANS_PROGRESS_FILE"
 TAIL_BYTES = 4096
+# What the role report says by set_stats.
+STATISTIC = "luckyplans_platform"
 
 
 @dataclass
@@ -80,6 +102,18 @@ def newest_line(path: str, offset: int) -> str:
     return "".join(char for char in text if char.isprintable()).strip()
 
 
+def write_private(path: str, text: str) -> None:
+    """As a whole or not at all, for the eyes of its owner."""
+    descriptor, made = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=".luckyplans-report-")
+    try:
+        with open(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        os.replace(made, path)
+    except OSError:
+        os.unlink(made)
+        raise
+
+
 def file_size(path: str) -> int:
     try:
         return os.path.getsize(path)
@@ -107,12 +141,20 @@ class CallbackModule(CallbackBase):
         self._phases: dict[str, Phase] = {}
         # What the thread reads: replaced as a whole, never changed in place.
         self._running: tuple[str, str, float, int] | None = None
+        self._playbook = ""
+        self._started = datetime.datetime.now(datetime.timezone.utc)
+        # Of each host the newest: it is the one that ended the run, where the run was ended.
+        self._failures: dict[str, dict[str, str]] = {}
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
     # --- Events ---
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
+        self._playbook = str(getattr(playbook, "_file_name", ""))
+        if self.get_option("report"):
+            with contextlib.suppress(OSError):
+                os.unlink(self.get_option("report"))
         # Before the first worker is forked, so that all of them inherit the variable.
         self._path = os.environ.get(VARIABLE, "")
         if not self._path:
@@ -135,6 +177,13 @@ class CallbackModule(CallbackBase):
         if result.is_changed():
             self._phase(phase_name(result.task)).changed += 1
 
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        if not ignore_errors:
+            self._failed(result)
+
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        self._failed(result)
+
     def v2_playbook_on_stats(self, stats: Any) -> None:
         self._end()
         self._stop.set()
@@ -143,6 +192,37 @@ class CallbackModule(CallbackBase):
         self._remove_file()
         if self._phases:
             self._report(list(self._phases.values()))
+        if self.get_option("report"):
+            self._write_report(self.get_option("report"), stats)
+
+    # --- Report ---
+
+    def _failed(self, result: Any) -> None:
+        host, task = result.host.get_name(), result.task
+        # what no_log hides is hidden before callbacks get it
+        message = str(result.result.get("msg", ""))
+        self._failures[host] = {
+            "host": host, "phase": phase_name(task), "task": str(task.name or task.action), "message": message}
+
+    def _write_report(self, path: str, stats: Any) -> None:
+        hosts = {host: stats.summarize(host) for host in sorted(stats.processed)}
+        ended = [host for host, counts in hosts.items() if counts["failures"] or counts["unreachable"]]
+        phases = [{**asdict(phase), "seconds": round(phase.seconds, 1)} for phase in self._phases.values()]
+        content = {
+            "result": "failed" if ended else "ok",
+            "playbook": self._playbook,
+            "check_mode": bool(context.CLIARGS.get("check")),
+            "started": self._started.isoformat(timespec="seconds"),
+            "seconds": round(sum(phase.seconds for phase in self._phases.values()), 1),
+            "phases": phases,
+            "hosts": hosts,
+            "failures": [self._failures[host] for host in ended if host in self._failures],
+            "platform": {host: said[STATISTIC] for host, said in sorted(stats.custom.items()) if STATISTIC in said},
+        }
+        try:
+            write_private(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
+        except OSError as error:
+            self._display.warning(f"The report {path} cannot be written: {error.strerror}; name another file in LUCKYPLANS_RUN_REPORT.")
 
     # --- Phases ---
 

@@ -75,10 +75,19 @@ def test_a_run_without_a_change_is_one_look(platform):
     assert tasks(result) < 20
 
 
-def test_every_role_finds_nothing_to_do_either(platform):
+def test_every_role_finds_nothing_to_do_either(platform, tmp_path, monkeypatch):
+    monkeypatch.setenv("LUCKYPLANS_RUN_REPORT", str(tmp_path / "run.json"))
     result = platform.playbook("local.yml", "--extra-vars=preflight_skip_settled=false")
     assert changes(result) == (0, 0), result.stdout
     assert tasks(result) > 30
+    report = json.loads((tmp_path / "run.json").read_text())
+    assert (report["result"], report["failures"]) == ("ok", [])
+    assert {phase["name"]: phase["changed"] for phase in report["phases"]}.items() >= {"images": 0, "luckyplans": 0, "report": 0}.items()
+    (said,) = report["platform"].values()
+    assert {said["image_values"][name]["image"]["tag"] for name in ("web", "apiGateway")} < {
+        reference.rpartition(":")[2] for reference in platform.images().values()
+    }
+    assert said["release"]["name"] == "luckyplans" and said["release"]["revision"] >= 2
 
 
 def test_an_image_that_left_a_node_comes_back(platform):

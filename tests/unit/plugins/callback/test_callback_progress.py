@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import subprocess
@@ -16,6 +17,7 @@ from typing import Any
 
 import ansible_collections.luckyplans.platform as collection
 import pytest
+from ansible.executor.stats import AggregateStats
 from ansible_collections.luckyplans.platform.plugins.callback import progress
 
 INTERVAL = 0.1
@@ -31,6 +33,9 @@ class Screen:
 
     def display(self, text: str, color: Any = None, **_options: Any) -> None:
         self.lines.append((text, color))
+
+    def warning(self, text: str, **_options: Any) -> None:
+        self.display(f"warning: {text}")
 
     def banner(self, text: str, **_options: Any) -> None:
         self.lines.append((f"{text} ***", None))
@@ -62,7 +67,8 @@ def plugin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[progress
     monkeypatch.setattr(progress.tempfile, "tempdir", str(tmp_path))
     made = progress.CallbackModule()
     made._display = Screen()
-    monkeypatch.setattr(made, "get_option", lambda name: INTERVAL)
+    made.options = {"interval": INTERVAL, "report": ""}
+    monkeypatch.setattr(made, "get_option", lambda name: made.options[name])
     yield made
     made.v2_playbook_on_stats(None)
     os.environ.pop(progress.VARIABLE, None)
@@ -141,8 +147,8 @@ def test_every_interval_is_shown_on_a_terminal(
     assert plugin._display.text()[0] == "   … images/Build ever…"
 
 
-def test_short_tasks_are_silent(plugin: progress.CallbackModule, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plugin, "get_option", lambda name: 10)
+def test_short_tasks_are_silent(plugin: progress.CallbackModule) -> None:
+    plugin.options["interval"] = 10
     plugin.v2_playbook_on_start(None)
     plugin.v2_playbook_on_task_start(make_task("Look", "preflight"), False)
     time.sleep(0.6)
@@ -210,6 +216,29 @@ def test_newest_line(tmp_path: Path, content: bytes, offset: int, line: str) -> 
     assert progress.newest_line(str(tmp_path / "none"), 0) == ""
 
 
+def test_a_report_that_cannot_be_written_is_a_warning(plugin: progress.CallbackModule, tmp_path: Path) -> None:
+    plugin.options["report"] = str(tmp_path / "none" / "report.json")
+    plugin.v2_playbook_on_start(None)
+    plugin.v2_playbook_on_stats(AggregateStats())
+    assert plugin._display.text() == [
+        f"warning: The report {tmp_path}/none/report.json cannot be written: No such file or directory;"
+        " name another file in LUCKYPLANS_RUN_REPORT."
+    ]
+    plugin.options["report"] = ""
+
+
+def test_report_of_an_earlier_run_is_gone_while_one_runs(plugin: progress.CallbackModule, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    report.write_text("{}")
+    plugin.options["report"] = str(report)
+    plugin.v2_playbook_on_start(None)
+    assert not report.exists()
+    plugin.v2_playbook_on_stats(AggregateStats())
+    assert json.loads(report.read_text())["result"] == "ok"
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+    plugin.options["report"] = ""
+
+
 PLAY = """
 - name: Slow and quick
   hosts: all
@@ -226,9 +255,8 @@ PLAY = """
 """
 
 
-def test_a_real_run(tmp_path: Path) -> None:
-    """Worker processes inherit the variable, and the lines stand among those of the stdout callback."""
-    (tmp_path / "play.yml").write_text(PLAY)
+def run_play(tmp_path: Path, play: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    (tmp_path / "play.yml").write_text(play)
     root = Path(next(iter(collection.__path__))).parents[2]
     python = f"ansible_connection=local ansible_python_interpreter={sys.executable}"
     (tmp_path / "hosts").write_text(f"one {python}\ntwo {python}\n")
@@ -239,11 +267,17 @@ def test_a_real_run(tmp_path: Path) -> None:
         "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
         "LUCKYPLANS_PROGRESS_INTERVAL": "1",
         "TMPDIR": str(tmp_path),
+        **variables,
     }
     env.pop(progress.VARIABLE, None)
     code = "import sys; from ansible.cli.playbook import main; sys.exit(main())"
-    argv = [sys.executable, "-c", code, "-i", str(tmp_path / "hosts"), str(tmp_path / "play.yml")]
-    done = subprocess.run(argv, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    argv = [sys.executable, "-c", code, "-i", str(tmp_path / "hosts"), str(tmp_path / "play.yml"), *arguments]
+    return subprocess.run(argv, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_a_real_run(tmp_path: Path) -> None:
+    """Worker processes inherit the variable, and the lines stand among those of the stdout callback."""
+    done = run_play(tmp_path, PLAY)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "   … (tasks)/Write progress " in done.stdout
     assert " s  half of " in done.stdout
@@ -251,3 +285,54 @@ def test_a_real_run(tmp_path: Path) -> None:
     assert "changed=2" in done.stdout.splitlines()[-2]
     assert "\x1b" not in done.stdout
     assert not list(tmp_path.glob("luckyplans-progress-*"))
+
+
+FAILING = """
+- name: One host ends, the other is rescued
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: Say what runs
+      ansible.builtin.set_stats:
+        data: {luckyplans_platform: {release: "of {{ inventory_hostname }}"}}
+        per_host: true
+    - name: Try
+      block:
+        - name: With a secret
+          ansible.builtin.fail:
+            msg: a canary
+          no_log: true
+      rescue:
+        - name: Say why
+          ansible.builtin.fail:
+            msg: "{{ inventory_hostname }} has no disk"
+          when: inventory_hostname == 'two'
+        - name: Change something
+          ansible.builtin.command: "true"
+"""
+
+
+def test_report_of_a_run_that_failed(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    done = run_play(tmp_path, FAILING, LUCKYPLANS_RUN_REPORT=str(report))
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert stat.S_IMODE(report.stat().st_mode) == 0o600
+    content = json.loads(report.read_text())
+    assert content["result"] == "failed"
+    assert content["playbook"] == str(tmp_path / "play.yml")
+    assert content["check_mode"] is False
+    assert content["started"].endswith("+00:00")
+    assert content["phases"] == [{"name": "(tasks)", "seconds": content["seconds"], "changed": 1}]
+    assert content["hosts"]["one"]["changed"] == 1 and content["hosts"]["two"]["failures"] == 1
+    assert content["failures"] == [{"host": "two", "phase": "(tasks)", "task": "Say why", "message": "two has no disk"}]
+    assert content["platform"] == {"one": {"release": "of one"}, "two": {"release": "of two"}}
+    assert "canary" not in report.read_text()
+
+
+def test_report_of_a_check(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    play = "- hosts: one\n  gather_facts: false\n  tasks:\n    - ansible.builtin.command: 'true'\n"
+    done = run_play(tmp_path, play, "--check", LUCKYPLANS_RUN_REPORT=str(report))
+    assert done.returncode == 0, done.stdout + done.stderr
+    content = json.loads(report.read_text())
+    assert (content["result"], content["check_mode"], content["failures"], content["platform"]) == ("ok", True, [], {})
