@@ -52,12 +52,15 @@ _raw:
 
 from typing import Any
 
+from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.luckyplans.platform.plugins.module_utils._certificate import findings
+from ansible_collections.luckyplans.platform.plugins.module_utils._certificate import MISSING, findings
 
 
 class LookupModule(LookupBase):
     def run(self, terms: list[str], variables: Any = None, **kwargs: Any) -> list[dict[str, Any]]:
+        if MISSING:
+            raise AnsibleLookupError(f"{MISSING}: certificates cannot be looked at; install the Python package cryptography beside ansible-core.")
         self.set_options(var_options=variables, direct=kwargs)
         given = {name: self.get_option(name) for name in ("certificate_file", "private_key_file", "certificate", "private_key")}
         return [finding for term in terms for finding in findings(given, term)]

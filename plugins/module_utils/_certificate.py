@@ -15,9 +15,15 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from ansible_collections.luckyplans.platform.plugins.module_utils._preflight import Finding, error, warning
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+try:
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+except ImportError as missing:
+    MISSING: str | None = str(missing)
+else:
+    MISSING = None
 
 SOON = timedelta(days=14)
 HERE = "the machine that runs ansible-playbook"

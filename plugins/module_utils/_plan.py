@@ -254,7 +254,7 @@ def plan(params: Mapping[str, Any], docker: Docker) -> dict[str, Any]:
             }
             for app in apps
         ],
-        "values": tagged,
+        "chart_values": tagged,
         **rendered,
         "mirrored": others,
         "base_images": base_images,

@@ -31,6 +31,9 @@ from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any, Callable
 
+# run_command holds all output in memory and neither streams nor ends by a clock of ours.
+# pylint: disable=ansible-bad-function
+
 ERROR, WARNING, INFO = "error", "warning", "info"
 SEVERITIES = (ERROR, WARNING, INFO)
 ENGINES = ("k3d", "kind", "existing")
@@ -1206,7 +1209,8 @@ class Probe:
                 context.verify_flags &= ~ssl.VERIFY_X509_STRICT
             # check_mirror and check_acme_server let only http and https through
             request = urllib.request.Request(self.url, method=self._method)
-            with urllib.request.urlopen(request, timeout=self._seconds, context=context) as response:
+            opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
+            with opener.open(request, timeout=self._seconds) as response:
                 self._answer = (response.status < 400, f"{shown} answered {response.status}")
         except urllib.error.HTTPError as exc:
             self._answer = (False, f"{shown} answered {exc.code}")

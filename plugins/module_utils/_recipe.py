@@ -155,7 +155,7 @@ def canonical_repository(reference: str) -> tuple[str, str]:
             f'The image "{reference}" is named by digest, which only its registry can give; '
             "name it by tag, or use another source than packages."
         )
-    repository, _, tag = reference.rpartition(":")
+    repository, _colon, tag = reference.rpartition(":")
     if not repository or "/" in tag:
         repository, tag = reference, "latest"
     for registry in _DEFAULT_REGISTRIES:

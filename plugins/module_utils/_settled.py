@@ -82,7 +82,7 @@ def look_at_images(asked: Questions, docker: Docker) -> Any:
     states = importer.survey(importer.nodes.find(asked["engine"], asked["cluster"]))
     if any(state.error or state.missing for state in states):
         return None
-    return {"values": planned["values"], "others": planned["others"]}
+    return {"values": planned["chart_values"], "others": planned["others"]}
 
 
 def look_at_releases(asked: Questions, docker: Docker) -> Any:

@@ -34,6 +34,9 @@ from ansible_collections.luckyplans.platform.plugins.module_utils._oci import (
     pick,
 )
 
+# run_command holds all output in memory and neither streams nor ends by a clock of ours.
+# pylint: disable=ansible-bad-function
+
 AnyBlob = Union[Blob, Layer]
 
 

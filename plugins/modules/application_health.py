@@ -73,7 +73,6 @@ detail:
 
 import http.client
 import json
-import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
@@ -101,7 +100,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
-    asked = Asked(params["url"], params["query"], params["address"], os.path.expanduser(params["ca_file"]))
+    asked = Asked(params["url"], params["query"], params["address"], params["ca_file"])
     deadline = time.monotonic() + params["patience"]
     healthy, detail = look(asked)
     while not healthy and time.monotonic() < deadline:

@@ -58,7 +58,7 @@ options:
     description: The commit that is to be taken back.
     type: str
     default: ""
-  message:
+  commit_message:
     description: First line of the commit.
     type: str
     default: ""
@@ -91,7 +91,7 @@ EXAMPLES = r"""
     path: infrastructure/helm/luckyplans
     values_files: [values.yaml, values.prod.yaml]
     tag: sha-4f0c2a0
-    message: "deploy: sha-4f0c2a0"
+    commit_message: "deploy: sha-4f0c2a0"
   delegate_to: localhost
 """
 
@@ -104,7 +104,7 @@ before:
   description: The commit that the branch was at.
   returned: always
   type: str
-values:
+chart_values:
   description: The files of values, merged as Helm does, with the new tags.
   returned: always
   type: dict
@@ -168,7 +168,7 @@ def work(params: dict[str, Any], pretend: bool) -> dict[str, Any]:
                 return False
             repository.write(last, edited)
             if not pretend:
-                message = params["message"] or f"deploy: {', '.join(sorted(set(wanted.values())))}"
+                message = params["commit_message"] or f"deploy: {', '.join(sorted(set(wanted.values())))}"
                 repository.git("commit", "--quiet", f"--message={message}", "--", last)
             return True
 
@@ -196,7 +196,7 @@ def work(params: dict[str, Any], pretend: bool) -> dict[str, Any]:
             "changed": changed,
             "before": before,
             "commit": repository.head(),
-            "values": values,
+            "chart_values": values,
             "tags": _git.tags(_git.parse(new, last)),
             "history": history(repository, last, params["history"]),
             "diff": {"before": old, "after": new, "before_header": last, "after_header": last},
@@ -213,7 +213,7 @@ def main() -> None:
             "tag": {"type": "str", "default": ""},
             "tags": {"type": "dict", "default": {}},
             "revert": {"type": "str", "default": ""},
-            "message": {"type": "str", "default": ""},
+            "commit_message": {"type": "str", "default": ""},
             "history": {"type": "int", "default": 30},
             "username": {"type": "str", "default": ""},
             "password": {"type": "str", "default": "", "no_log": True},

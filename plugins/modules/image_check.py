@@ -148,7 +148,6 @@ images:
 import os
 import re
 import signal
-import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -461,7 +460,7 @@ def main() -> None:
         module.fail_json(msg=missing_required_lib("PyYAML"), exception=YAML_ERROR)
     # so that the end of a run is an end as any other, and takes the login away
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(1))
+        signal.signal(number, lambda ended_by, frame: module.fail_json(msg=f"Ended by signal {ended_by}; run again."))
     try:
         auths = {} if module.params["auth"] is None else parse_auths(module.params["auth"])
     except ValueError as error:

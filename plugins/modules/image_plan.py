@@ -45,7 +45,7 @@ options:
     description:
       - Registry and path that the cluster pulls from, such as V(registry.example.org/team); it takes the place of
         O(name_prefix). Empty where images go straight into the nodes.
-      - RV(values) then says so as C(image.registry) and C(image.owner).
+      - RV(chart_values) then says so as C(image.registry) and C(image.owner).
     type: str
     default: ""
   mirror:
@@ -115,7 +115,7 @@ EXAMPLES = r"""
 
 - name: Show the image tags for the chart; values is also the name of a method, hence the brackets
   ansible.builtin.debug:
-    var: plan['values']
+    var: plan.chart_values
 """
 
 RETURN = r"""
@@ -164,7 +164,7 @@ builds:
     aliased:
       description: Whether RV(builds[].alias_tag) leads to that image, or neither is there.
       type: bool
-values:
+chart_values:
   description: Chart values that name the tags.
   returned: success
   type: dict
@@ -205,7 +205,7 @@ from ansible_collections.luckyplans.platform.plugins.module_utils._oci import Im
 from ansible_collections.luckyplans.platform.plugins.module_utils._plan import PlanError, plan
 
 try:
-    import yaml  # noqa: F401
+    import yaml  # noqa: F401  # pylint: disable=unused-import
 
     HAS_YAML, YAML_ERROR = True, None
 except ImportError:

@@ -129,7 +129,7 @@ def keep(params: dict[str, object], pretend: bool) -> tuple[dict[str, str], list
         if not values[name]:
             generated.append(name)
             if not pretend:
-                values[name] = "".join(secrets.choice(ALPHABET) for _ in range(params["length"]))
+                values[name] = "".join(secrets.choice(ALPHABET) for _nth in range(params["length"]))
                 os.makedirs(directory, mode=0o700, exist_ok=True)
                 write_atomically(place, values[name] + "\n")
         changed |= close(place, 0o600, pretend)

@@ -271,4 +271,3 @@ def test_over_a_registry_only_missing_layers_are_pulled(classic: Engine, folder:
     finally:
         classic.docker("rm", "--force", registry, *nodes, check=False)
         classic.docker("network", "rm", network, check=False)
-

@@ -108,8 +108,6 @@ def test_a_memory_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     memory.save()
 
 
-
-
 def test_root_enters_a_node_whose_processes_are_here_and_all_others_go_through_docker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -83,12 +83,12 @@ def test_a_tag_for_all_is_one_commit_that_changes_nothing_else(run: Run, served:
     assert content(served) == VALUES.replace(b'"sha-a"', b"sha-b").replace(b"tag: sha-a", b"tag: sha-b")
     assert git("-C", served, "log", "-1", "--format=%an <%ae> %s", "main") == "Ada <ada@example.test> deploy: sha-b"
     assert result["tags"] == {"web": "sha-b", "api": "sha-b"}
-    assert result["values"] == {"web": {"replicas": 1, "image": {"tag": "sha-b"}}, "api": {"image": {"tag": "sha-b"}}, "name": "Größe"}
+    assert result["chart_values"] == {"web": {"replicas": 1, "image": {"tag": "sha-b"}}, "api": {"image": {"tag": "sha-b"}}, "name": "Größe"}
     assert result["diff"]["before"].encode() == VALUES and result["diff"]["after"].encode() == content(served)
 
 
 def test_tags_by_component_leave_the_others(run: Run, served: Path) -> None:
-    result = run(tags={"api": "1.0"}, message="deploy: api")
+    result = run(tags={"api": "1.0"}, commit_message="deploy: api")
     assert (result["tags"], content(served)) == ({"web": "sha-a", "api": "1.0"}, VALUES.replace(b"tag: sha-a", b'tag: "1.0"'))
     assert git("-C", served, "log", "-1", "--format=%s", "main") == "deploy: api"
 

@@ -133,7 +133,7 @@ def test_the_plan_of_a_repository(run: Any, source: Path) -> None:
     assert gateway["args"] == {}
     assert list(gateway["labels"]) == ["io.luckyplans.content"]
     assert by_name(result)["service-core"]["alias_tag"] == "latest"
-    assert result["values"] == {
+    assert result["chart_values"] == {
         "web": {"image": {"tag": web["tag"]}},
         "apiGateway": {"image": {"tag": gateway["tag"]}},
         "serviceCore": {"image": {"tag": by_name(result)["service-core"]["tag"]}},
@@ -149,7 +149,7 @@ def test_images_of_a_cluster_that_pulls(run: Any) -> None:
         "registry.example.org/team/a/api-gateway",
         "registry.example.org/team/a/service-core",
     }
-    assert result["values"]["image"] == {"registry": "registry.example.org", "owner": "team/a"}
+    assert result["chart_values"]["image"] == {"registry": "registry.example.org", "owner": "team/a"}
     assert result["mirrored"] == []
 
 
@@ -160,7 +160,7 @@ def test_images_that_nobody_builds_are_mirrored_where_asked(run: Any) -> None:
         {"source": "docker.io/library/redis:7-alpine", "image": "localhost:5000/team/redis:7-alpine"}
     ]
     moved = {"repository": "localhost:5000/team/redis", "tag": "7-alpine", "digest": ""}
-    assert result["values"]["redis"] == {"image": moved}
+    assert result["chart_values"]["redis"] == {"image": moved}
     assert run(mirror=True, values=values)["mirrored"] == []
 
 
@@ -168,7 +168,7 @@ def test_an_image_named_by_its_digest_alone_is_mirrored_under_a_tag(run: Any) ->
     digest = "sha256:" + "0a" * 32
     result = run(registry="r.example/t", mirror=True, values={"redis": {"image": {"repository": "redis", "tag": "", "digest": digest}}})
     assert result["mirrored"] == [{"source": f"redis@{digest}", "image": "r.example/t/redis:sha256-0a0a0a0a0a0a0a0a"}]
-    assert result["values"]["redis"]["image"]["tag"] == "sha256-0a0a0a0a0a0a0a0a"
+    assert result["chart_values"]["redis"]["image"]["tag"] == "sha256-0a0a0a0a0a0a0a0a"
 
 
 def test_an_image_is_present_by_tag_and_label(run: Any, world: Any) -> None:
@@ -470,4 +470,3 @@ def test_a_human_tag_that_names_another_build_is_seen(run: Any, world: Any) -> N
     again = by_name(run())
     assert {name: build["aliased"] for name, build in again.items()} == {"web": False, "api-gateway": True, "service-core": True}
     assert again["web"]["present"] is True
-

@@ -98,7 +98,7 @@ class Platform:
 
     def plan(self, options: dict[str, Any], _docker: Any) -> dict[str, Any]:
         assert options == self.questions["plan"]
-        return {"builds": self.builds, "values": self.values, "others": [REDIS]}
+        return {"builds": self.builds, "chart_values": self.values, "others": [REDIS]}
 
 
 @pytest.fixture
