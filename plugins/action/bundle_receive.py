@@ -35,7 +35,7 @@ class ActionModule(ActionBase):
             return {"failed": True, "msg": str(error), "actions": []}
         signed = os.path.exists(os.path.join(source, _bundle.SIGNATURE))
         arguments.update(manifest=text, signed=signed)
-        first = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=task_vars)
+        first: dict[str, Any] = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=task_vars)
         if first.get("failed") or not first["lacking"] or self._task.check_mode:
             return first
         waiting = 0
@@ -51,7 +51,7 @@ class ActionModule(ActionBase):
             if waiting >= AT_ONCE or name == last:
                 waiting = 0
                 arrived = {**arguments, "arrived": True, "checksums": False}
-                then = self._execute_module(module_name=MODULE, module_args=arrived, task_vars=task_vars)
+                then: dict[str, Any] = self._execute_module(module_name=MODULE, module_args=arrived, task_vars=task_vars)
                 if then.get("failed"):
                     return then
         return first

@@ -12,7 +12,7 @@ from ansible.errors import AnsibleFilterError
 try:
     import bcrypt
 except ImportError:
-    bcrypt = None
+    bcrypt = None  # type: ignore[assignment]  # the filter says so
 
 # what bcrypt looks at; more would be passed over in silence
 LONGEST = 72

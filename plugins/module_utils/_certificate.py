@@ -107,7 +107,8 @@ def _pair(subject: str, value: str, chain: list[x509.Certificate], key: Any) -> 
 
 
 def _public(key: Any) -> bytes:
-    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    encoded: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return encoded
 
 
 def _order(subject: str, value: str, chain: list[x509.Certificate]) -> Iterator[Finding]:

@@ -22,8 +22,10 @@ from typing import Any
 
 try:
     import yaml
+
+    HAS_YAML = True
 except ImportError:
-    yaml = None  # type: ignore[assignment]
+    HAS_YAML = False
 
 # How often a push is tried anew when somebody else has pushed in the meantime.
 PUSHES = 5

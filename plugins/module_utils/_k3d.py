@@ -469,9 +469,9 @@ class K3d(Engine):
             specs = [f"{wanted.port_spec(ports[text])}@{';'.join(ports[text]['node_filters'])}" for text in step.names]
             self._edit(wanted.publish_argv(self.name, specs))
         elif step.act == "unpublish":
-            specs = published(self.entries)
+            known = published(self.entries)
             # All nodes, whatever the port led to: k3d forgets those that are named.
-            self._edit(wanted.unpublish_argv(self.name, [f"{specs[text]}@loadbalancer" for text in step.names]))
+            self._edit(wanted.unpublish_argv(self.name, [f"{known[text]}@loadbalancer" for text in step.names]))
         elif step.act == "tidy":
             self._tidy()
         elif step.act == "add":

@@ -511,7 +511,7 @@ def wanted_ports(params: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def wanted_volumes(params: Mapping[str, Any]) -> list[str]:
-    volumes = set()
+    volumes: set[str] = set()
     for item in params["volumes"]:
         target = resolved(item["destination"])
         volumes.update(f"{mount_text(item['source'], target)} on {node}" for node in selected(params, item))

@@ -110,5 +110,5 @@ class Layer:
         return os.path.join(self._inside[folder], file)
 
 
-def _not_through_a_link(path: bytes, flags: int) -> int:
+def _not_through_a_link(path: str | bytes, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW)

@@ -19,7 +19,7 @@ try:
     import yaml
 except ImportError:
     # the modules say so before they come here
-    yaml = None
+    yaml = None  # type: ignore[assignment]
 
 _ARGUMENT = re.compile(r"--[a-z0-9-]*image=(\S+)")
 

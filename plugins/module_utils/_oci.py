@@ -74,7 +74,7 @@ def digest_of(data: bytes) -> str:
 class ArchiveWriter:
     """A tar stream of blobs and documents, handed piece by piece to a function."""
 
-    def __init__(self, write: Callable[[bytes], None]) -> None:
+    def __init__(self, write: Callable[[bytes], object]) -> None:
         self._write = write
         self._left = 0
         self._padding = 0
@@ -173,7 +173,7 @@ class ArchiveReader:
         """origin says in errors what is read; only what is seekable may be compressed."""
         self._stream = stream
         self._origin = origin
-        self._mode = "r:*" if seekable else "r|"
+        self._seekable = seekable
         self._documents: dict[str, bytes] = {}
         self._index: dict[str, Any] = {}
         self._legacy: list[dict[str, Any]] = []
@@ -206,7 +206,9 @@ class ArchiveReader:
 
     def _open(self) -> tarfile.TarFile:
         try:
-            return tarfile.open(fileobj=self._stream, mode=self._mode, bufsize=CHUNK)
+            if self._seekable:
+                return tarfile.open(fileobj=self._stream, mode="r:*", bufsize=CHUNK)
+            return tarfile.open(fileobj=self._stream, mode="r|", bufsize=CHUNK)
         except tarfile.ReadError as error:
             raise ArchiveError(f"{self._origin} is no tar file, plain or compressed by gzip, bzip2 or xz") from error
 

@@ -1300,7 +1300,8 @@ def examine(
         bool(bundle_manifest),
     )
     arch = MACHINES.get(host.arch, host.arch)
-    bundle, bundle_findings = {}, []
+    bundle: dict[str, Any] = {}
+    bundle_findings: list[Finding] = []
     if source == "bundle" and cluster:
         bundle, bundle_findings = look_bundle(inputs["bundle_dir"], bundle_manifest, arch, inputs["bundle_public_key"])
     elif source == "bundle":

@@ -157,7 +157,8 @@ def look(asked: Questions, docker: Docker) -> dict[str, Any]:
 
     with ThreadPoolExecutor(len(LOOKS)) as pool:
         # through JSON, in which the record is kept
-        return json.loads(json.dumps(dict(zip(LOOKS, pool.map(answer, LOOKS.values())))))
+        answers: dict[str, Any] = json.loads(json.dumps(dict(zip(LOOKS, pool.map(answer, LOOKS.values())))))
+    return answers
 
 
 def settled(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

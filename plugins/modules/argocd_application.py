@@ -129,13 +129,15 @@ class Cluster:
         self.argv = [params["kubectl"], f"--kubeconfig={params['kubeconfig']}", f"--context={params['context']}", "--request-timeout=20s"]
 
     def run(self, *words: str) -> tuple[int, str, str]:
-        return self.module.run_command([*self.argv, *words])
+        code, out, err = self.module.run_command([*self.argv, *words])
+        return code, out, err
 
     def get(self, *words: str) -> dict[str, Any]:
         """An answer in JSON. One that is no answer is {"error": ...}: the API may be away for a moment."""
         code, out, err = self.run("get", "--output=json", *words)
         try:
-            return json.loads(out) if code == 0 else {"error": err.strip()}
+            answer: dict[str, Any] = json.loads(out) if code == 0 else {"error": err.strip()}
+            return answer
         except ValueError:
             return {"error": f"no JSON: {out[:80]}"}
 
@@ -143,7 +145,8 @@ class Cluster:
         return self.get(*self.address)
 
     def items(self, *words: str) -> list[dict[str, Any]]:
-        return self.get(f"--namespace={self.params['destination']}", *words).get("items", [])
+        items: list[dict[str, Any]] = self.get(f"--namespace={self.params['destination']}", *words).get("items", [])
+        return items
 
     def refresh(self) -> None:
         self.run("annotate", "--overwrite", *self.address, f"{_argocd.REFRESH}=normal")

@@ -198,7 +198,7 @@ class Loader:
         """Every stack of layers that Docker's classic image store has; its other store wants images whole."""
         done = self.docker.run("image", "ls", "--all", "--quiet", "--no-trunc")
         records = self.docker.images(done.stdout.decode().split())
-        known = set()
+        known: set[tuple[str, ...]] = set()
         for name, record in records.items():
             if of_docker(name, name, record).by_manifest:
                 return set()

@@ -221,7 +221,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    if _git.yaml is None:
+    if not _git.HAS_YAML:
         module.fail_json(msg=missing_required_lib("PyYAML"))
     params = module.params
     if len([1 for key in ("tag", "tags", "revert") if params[key]]) > 1:

@@ -221,7 +221,12 @@ def run(command: list[str], name: str, log: str, timeout: int) -> int:
     ) as process:
         RUNNING.add(process)
         late = threading.Event()
-        timer = threading.Timer(timeout, lambda: (late.set(), stop(process)))
+
+        def give_up() -> None:
+            late.set()
+            stop(process)
+
+        timer = threading.Timer(timeout, give_up)
         timer.start()
         for line in map(secrets.mask, cast(IO[str], process.stdout)):
             out.write(line)

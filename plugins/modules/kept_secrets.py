@@ -89,6 +89,7 @@ import re
 import secrets
 import stat
 import string
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.luckyplans.platform.plugins.module_utils._content import write_atomically
@@ -114,7 +115,7 @@ def read(path: str) -> str:
     return value
 
 
-def keep(params: dict[str, object], pretend: bool) -> tuple[dict[str, str], list[str], bool]:
+def keep(params: dict[str, Any], pretend: bool) -> tuple[dict[str, str], list[str], bool]:
     """Values, what was generated, and whether anything was changed."""
     directory, values, generated = str(params["path"]), {}, []
     changed, renew = False, set(params["renew"])

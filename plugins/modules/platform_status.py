@@ -120,7 +120,7 @@ def nodes_of(answer: dict[str, Any]) -> list[dict[str, str]]:
     """Each node's Ready condition, from `kubectl get nodes -o json`."""
     found = []
     for node in answer["items"]:
-        ready = next((c for c in node["status"].get("conditions", []) if c["type"] == "Ready"), {})
+        ready: dict[str, str] = next((c for c in node["status"].get("conditions", []) if c["type"] == "Ready"), {})
         found.append(check(f"node {node['metadata']['name']}", ready.get("status") == "True",
                            f"{node['status']['nodeInfo']['kubeletVersion']}, {ready.get('reason', 'no Ready condition')}"))
     return found
@@ -181,7 +181,8 @@ class Looker:
     def run(self, argv: list[str]) -> tuple[int, str, str]:
         """Run a tool; one that is not there is an answer too."""
         try:
-            return self.module.run_command(argv, handle_exceptions=False)
+            code, out, err = self.module.run_command(argv, handle_exceptions=False)
+            return code, out, err
         except OSError as error:
             return 127, "", f"{argv[0]}: {error.strerror}"
 
@@ -238,7 +239,8 @@ def look(module: AnsibleModule) -> list[dict[str, str]]:
     if os.path.exists(os.path.join(parameters["cluster_dir"], "argocd.json")):
         applications = looker.ask("applications", [*kubectl, "--all-namespaces", "applications.argoproj.io"])
         looker.checks += applications_of(applications) if applications else []
-    looker.checks += health_of(Asked(*(parameters[f"health_{name}"] for name in ("url", "query", "address", "ca_file")), parameters["timeout"]))
+    health = {name: parameters[f"health_{name}"] for name in ("url", "query", "address", "ca_file")}
+    looker.checks += health_of(Asked(**health, timeout=parameters["timeout"]))
     return looker.checks
 
 
