@@ -32,7 +32,7 @@ options:
       - name: LUCKYPLANS_PROGRESS_INTERVAL
   report:
     description:
-      - Path of a file that the report of the run is written to as JSON, mode 0600; empty for none.
+      - Path of a file that the report of the run is written to as JSON, mode 0600; without one there is none.
       - "Its keys: C(result), V(ok) or V(failed); C(playbook), its path; C(check_mode); C(started), UTC in ISO 8601;
         C(seconds); C(phases), each with C(name), C(seconds) and C(changed); C(hosts), of each the counts of the recap;
         C(failures), of each host that failed its C(host), C(phase), C(task) and C(message); C(platform), of each host
@@ -40,7 +40,6 @@ options:
       - The file of an earlier run is removed at the start, so that what is there is of this one; a run that is
         interrupted leaves none. A file that cannot be written is a warning.
     type: path
-    default: ""
     ini:
       - section: callback_progress
         key: report

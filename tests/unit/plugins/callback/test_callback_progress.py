@@ -284,6 +284,7 @@ def test_a_real_run(tmp_path: Path) -> None:
     assert done.stdout.count("mode 600") == 2
     assert "changed=2" in done.stdout.splitlines()[-2]
     assert "\x1b" not in done.stdout
+    assert "WARNING" not in done.stdout + done.stderr
     assert not list(tmp_path.glob("luckyplans-progress-*"))
 
 
