@@ -25,6 +25,7 @@ TRAEFIK: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
     "k3d-prod-agents": ({"engine": "k3d", "environment": "prod"}, {"cluster_agents": 2}),
     "k3d-prod-balanced": ({"engine": "k3d", "environment": "prod"}, {"cluster_direct_ports": False}),
     "k3d-local": ({"engine": "k3d", "environment": "local"}, {"traefik_image": IMAGE}),
+    "k3d-inside": ({"engine": "k3d", "environment": "prod"}, {"traefik_values": {"service": {"spec": {"type": "ClusterIP"}}}}),
     "kind-logged": ({"engine": "kind", "environment": "local"}, {"traefik_access_log": True, "traefik_image": IMAGE}),
     "existing": ({"engine": "existing", "environment": "prod"}, {"traefik_access_log": "false", "traefik_image": IMAGE}),
 }
@@ -142,6 +143,11 @@ def test_an_access_log_is_asked_for_and_holds_no_headers_and_no_queries(outcome:
 )
 def test_the_clients_address_is_kept_where_it_comes_that_far(outcome: Outcome, folder: Path, case: str, policy: str) -> None:
     assert given(outcome, folder, f"traefik-{case}")["service"]["spec"] == {"type": "LoadBalancer", "externalTrafficPolicy": policy}
+
+
+def test_a_service_for_the_inside_has_no_policy_for_the_outside(outcome: Outcome, folder: Path) -> None:
+    """Kubernetes refuses it with one."""
+    assert given(outcome, folder, "traefik-k3d-inside")["service"]["spec"] == {"type": "ClusterIP"}
 
 
 @pytest.mark.parametrize("case", KINDS)
