@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 from certificates import issue
-from repository import ROOT, Ansible, Outcome, load
+from repository import ROLES, ROOT, Ansible, Outcome, load, options
 
 # as the module looks for it
 K3D_EVERYWHERE = f"{os.environ['PATH']}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin"
@@ -198,6 +198,98 @@ CASES: dict[str, tuple[dict[str, Any], list[Said]]] = {
         ],
     ),
 }
+# Inputs of other roles, all at once on one host: a value, what is wrong with it, and part of the next step.
+INPUTS: dict[str, tuple[Any, str, str]] = {
+    "argocd_admin_password": (["a", "canary-of-a-list"], "is not a text", "in quotes"),
+    "argocd_git_authorities": ("a PEM", "is not a mapping", "{} for none"),
+    "argocd_host": ("https://argocd.example.org", "is no host name", "argocd.example.org"),
+    "argocd_image": ("quay.io/argoproj/argocd", "is not a mapping", "names with values"),
+    "argocd_namespace": ("Argo_CD", "is no name that Kubernetes takes", "argo-cd"),
+    "argocd_redis_image": (["redis"], "is not a mapping", "{} for none"),
+    "argocd_timeout": ("ten minutes", "is no duration", "5m or 90s"),
+    "argocd_values": ("replicas", "is not a mapping", "{} for none"),
+    "bundle_docker_for": ({"debian": 13}, "is not a list", "with dashes"),
+    "bundle_images": ({"a": "b"}, "is not a list", "[] for none"),
+    "bundle_output": ("yaml", "is not one of its choices", "text, json"),
+    "bundle_python_versions": ({"3": 11}, "is not a list", "with dashes"),
+    "carry_check": ("perhaps", "is not true or false", "write true or false"),
+    "carry_debian_packages": ({"a": 1}, "is not a list", "[] for none"),
+    "carry_python_packages": ({"a": 1}, "is not a list", "[] for none"),
+    "cert_manager_application_namespace": ("my apps", "is no name that Kubernetes takes", "my-apps"),
+    "cert_manager_images": ({"controller": "a"}, "is not a list", "[] for none"),
+    "cert_manager_issue_timeout": (0, "is no time", "from 1"),
+    "cert_manager_namespace": ("-cert", "is no name that Kubernetes takes", "inner dashes"),
+    "cert_manager_values": (["a"], "is not a mapping", "{} for none"),
+    "cert_manager_webhook_timeout": ("soon", "is not a whole number", "in digits"),
+    "cluster_agents": (-1, "is less than nothing", "from 0"),
+    "cluster_api_port": (70000, "is no port", "1 to 65535"),
+    "cluster_direct_ports": ("sometimes", "is not true or false", "write true or false"),
+    "cluster_engine": ("minikube", "is not one of its choices", "k3d, kind, existing"),
+    "cluster_http_port": ("http", "is not a whole number", "in digits"),
+    "cluster_https_port": (-443, "is no port", "1 to 65535"),
+    "cluster_kubeconfig": (["~/.kube/config"], "is not a path", "in quotes"),
+    "cluster_merge_kubeconfig": ("both", "is not true or false", "write true or false"),
+    "cluster_recreate": ("always", "is not one of its choices", "never, if_needed"),
+    "cluster_start_at_boot": ("later", "is not true or false", "write true or false"),
+    "cluster_subnet": ("172.28.0.0", "is no network", "172.28.0.0/16"),
+    "cluster_timeout": (0, "is no time", "from 1"),
+    "docker_manage": ("if needed", "is not true or false", "write true or false"),
+    "docker_start_timeout": (1.5, "is not a whole number", "in digits"),
+    "images_build_timeout": (-1, "is no time", "from 1"),
+    "images_extra": ({"a": "b"}, "is not a list", "[] for none"),
+    "images_keep": (-1, "is less than nothing", "from 0"),
+    "images_keep_in_nodes": ("all", "is not a whole number", "in digits"),
+    "images_method": ("tarball", "is not one of its choices", "nodes, registry, docker"),
+    "images_offline": ({"redis": 7}, "is not a list", "[] for none"),
+    "images_prefix": (["luckyplans"], "is not a text", "in quotes"),
+    "images_registry_port": (99999, "is no port", "1 to 65535"),
+    "images_values": ("two replicas", "is not a mapping", "{} for none"),
+    "luckyplans_acme_email": ("admin", "is no address of a mailbox", "admin@example.org"),
+    "luckyplans_git_kinds": ({"a": "b"}, "is not a list", "[] for none"),
+    "luckyplans_git_values_files": ({"a": "b"}, "is not a list", "[] for none"),
+    "luckyplans_health_timeout": (0, "is no time", "from 1"),
+    "luckyplans_namespace": ("kube/system", "is no name that Kubernetes takes", "kube-system"),
+    "luckyplans_release": ("Lucky Plans", "is no name that Kubernetes takes", "lucky-plans"),
+    "luckyplans_sync_patience": ("long", "is not a whole number", "in digits"),
+    "luckyplans_sync_timeout": (0, "is no time", "from 1"),
+    "luckyplans_timeout": ("5 m", "is no duration", "5m or 90s"),
+    "luckyplans_unasked_registries": ({"a": "b"}, "is not a list", "[] for none"),
+    "luckyplans_values": (["web"], "is not a mapping", "{} for none"),
+    "promotion_back": ("one", "is not true or false", "write true or false"),
+    "promotion_tag": (["sha-abc1234"], "is not a text", "in quotes"),
+    "rotation_lose_redis_data": ("no matter", "is not true or false", "write true or false"),
+    "rotation_secrets": ({"jwt": 1}, "is not a list", "with dashes"),
+    "rotation_timeout": (True, "is not a whole number", "in digits"),
+    "status_output": ("xml", "is not one of its choices", "text, json"),
+    "teardown_data": ("some of it", "is not true or false", "write true or false"),
+    "tls_renew_before": ("a month", "is not a whole number", "in digits"),
+    "tls_validity": (0, "is no time", "from 1"),
+    "toolchain_charts": (["cert-manager"], "is not a mapping", "{} for none"),
+    "toolchain_source": ("auto", "is not one of its choices", "upstream, bundle, packages"),
+    "traefik_access_log": ("json", "is not true or false", "write true or false"),
+    "traefik_image": ("traefik:v3", "is not a mapping", "{} for none"),
+    "traefik_namespace": ("Traefik", "is no name that Kubernetes takes", "traefik"),
+    "traefik_values": ("ports", "is not a mapping", "{} for none"),
+}
+# Made of a fact that a later role hands on; looked at when its role begins.
+LATER = {"images_registry": "{{ platform_artifacts.registry }}"}
+# The same kinds of inputs, as people write what is meant so.
+GOOD_INPUTS: dict[str, Any] = {
+    "argocd_host": "argocd.example.org",
+    "argocd_timeout": "1h30m",
+    "bundle_python_versions": ["3.13"],
+    "cluster_agents": "2",
+    "cluster_api_port": 0,
+    "cluster_merge_kubeconfig": "yes",
+    "cluster_subnet": "172.28.0.0/16",
+    "images_keep": 0,
+    "images_method": "registry",
+    "luckyplans_acme_email": "",
+    "luckyplans_namespace": "team-a",
+    "tls_validity": 1,
+    "traefik_values": {},
+    "cluster_node_image": "{{ (platform_artifacts | default({})).node_image | default('') }}",
+}
 # Refused by Ansible itself, from the specification: what its message has to name.
 MISTYPED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "port-that-is-no-number": ({"platform_http_port": "eighty"}, ("platform_http_port", "eighty")),
@@ -234,6 +326,9 @@ class Refusals:
         hosts = {"nothing-wrong": self.variables("nothing-wrong", {})}
         good = {"platform_tls": "provided", "tls_certificate_file": "{certificates}/good.pem", "tls_private_key_file": "{certificates}/good.key"}
         hosts["nothing-wrong-with-tls"] = self.variables("nothing-wrong-with-tls", {**good, "platform_domain": "example.org"})
+        inputs = {name: value for name, (value, _wrong, _remedy) in INPUTS.items()}
+        hosts["inputs"] = self.variables("inputs", {**inputs, **LATER})
+        hosts["good-inputs"] = self.variables("good-inputs", GOOD_INPUTS)
         for host, (variables, _said) in (CASES | MISTYPED).items():
             hosts[host] = self.variables(host, variables)
         (folder / "ansible").mkdir()
@@ -243,7 +338,9 @@ class Refusals:
     def fill(self, value: Any, host: str) -> Any:
         if value == "{taken}":
             return self.taken
-        return value.format(here=self.folder / host / "here", certificates=self.certificates) if isinstance(value, str) else value
+        if not isinstance(value, str) or "{{" in value:
+            return value
+        return value.format(here=self.folder / host / "here", certificates=self.certificates)
 
     def variables(self, host: str, bad: dict[str, Any]) -> dict[str, Any]:
         case = self.folder / host
@@ -282,6 +379,38 @@ def test_the_same_variables_without_a_fault_are_accepted(refusals: Refusals) -> 
 
 def test_a_good_certificate_is_accepted(refusals: Refusals) -> None:
     assert refusals.result("nothing-wrong-with-tls", "accepted")["url"] == "https://example.org:28443"
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_an_input_of_any_role_is_looked_at_before_the_first_one_runs(refusals: Refusals, name: str) -> None:
+    _value, wrong, remedy = INPUTS[name]
+    found = [item for item in refusals.result("inputs")["findings"] if item["subject"] == name]
+    assert len(found) == 1
+    assert found[0]["severity"] == "error"
+    assert wrong in found[0]["message"] and remedy in found[0]["remedy"], found[0]
+
+
+def test_inputs_that_are_meant_so_are_accepted(refusals: Refusals) -> None:
+    refusals.result("good-inputs", "accepted")
+
+
+def test_an_input_that_is_made_of_later_facts_is_passed_over(refusals: Refusals) -> None:
+    assert {item["subject"] for item in refusals.result("inputs")["findings"]} & set(LATER) == set()
+
+
+def test_an_input_that_is_secret_is_not_shown(refusals: Refusals) -> None:
+    said = (refusals.folder / "inputs" / "refused.json").read_text() + refusals.outcome.stdout
+    assert "argocd_admin_password" in said and "canary-of-a-list" not in said
+
+
+def test_every_kind_of_input_is_among_them() -> None:
+    kinds = {option.get("type", "str") for role in ROLES for option in options(role).values()}
+    # Ansible looks at preflight's own when it begins, which is before all others; raw can be anything
+    assert kinds == {options_of(name)["type"] for name in INPUTS} | {"float", "raw"}
+
+
+def options_of(name: str) -> dict[str, Any]:
+    return next(options(role)[name] for role in ROLES if name in options(role))
 
 
 def test_no_key_is_shown(refusals: Refusals) -> None:
