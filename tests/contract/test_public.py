@@ -108,3 +108,10 @@ def test_matrix_is_of_versions_that_the_collection_takes() -> None:
     taken = re.search(r"for version in ([\d. ]+); do", text("scripts/bootstrap"))
     assert taken
     assert {entry["python"] for entry in entries} == set(taken[1].split())
+
+
+def test_execution_environment_has_the_ansible_core_of_everybody() -> None:
+    given = load("execution-environment.yml")["dependencies"]
+    newest = re.search(r'^(ansible-core==[\d.]+); python_version >=', text("requirements.txt"), re.MULTILINE)
+    assert newest and given["ansible_core"]["package_pip"] == newest[1]
+    assert (given["galaxy"], given["python"]) == ("requirements.yml", "requirements.txt")
