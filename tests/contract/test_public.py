@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from importlib import metadata
 from typing import Any
 
 import pytest
@@ -97,17 +99,62 @@ def test_every_step_is_run_by_a_job() -> None:
     assert run == steps() - {"all", "quick"}
 
 
+def combinations() -> set[tuple[str, str]]:
+    """Python and ansible-core of each job of unit tests."""
+    matrix = jobs(".github/workflows/ci.yml")["unit"]["strategy"]["matrix"]
+    left_out = {(entry["python"], entry["core"]) for entry in matrix["exclude"]}
+    return set(itertools.product(matrix["python"], matrix["core"])) - left_out
+
+
+def pythons() -> set[str]:
+    """Those that scripts/bootstrap takes."""
+    known = re.search(r"^readonly known='([\d. ]+)'", text("scripts/bootstrap"), re.MULTILINE)
+    assert known
+    return set(known[1].split())
+
+
 def test_matrix_is_of_versions_that_the_collection_takes() -> None:
     admitted = SpecifierSet(load("meta/runtime.yml")["requires_ansible"])
-    entries = jobs(".github/workflows/ci.yml")["unit"]["strategy"]["matrix"]["include"]
-    assert all(entry["core"] in admitted for entry in entries)
-    oldest = sorted(tuple(map(int, entry["core"].split("."))) for entry in entries)[0]
-    assert f">={oldest[0]}.{oldest[1]}.0" == str(admitted)
-    pinned = set(re.findall(r"^ansible-core==([\d.]+)", text("requirements.txt"), re.MULTILINE))
-    assert pinned <= {entry["core"] for entry in entries}
-    taken = re.search(r"for version in ([\d. ]+); do", text("scripts/bootstrap"))
-    assert taken
-    assert {entry["python"] for entry in entries} == set(taken[1].split())
+    cores = {core for _python, core in combinations()}
+    assert all(core in admitted for core in cores)
+    minors = sorted(tuple(map(int, core.split(".")[:2])) for core in cores)
+    assert f">={minors[0][0]}.{minors[0][1]}.0" == str(admitted)
+    assert minors == [(minors[0][0], minors[0][1] + number) for number in range(len(minors))], "one is left out, or stands twice"
+    assert set(re.findall(r"^ansible-core==([\d.]+)", text("requirements.txt"), re.MULTILINE)) <= cores
+    assert {python for python, _core in combinations()} == pythons()
+
+
+def test_matrix_has_every_python_of_the_ansible_core_that_is_here() -> None:
+    """As its package says; of the others nothing is known without the network."""
+    here = metadata.metadata("ansible-core")
+    says = {line.rpartition(" ")[2] for line in here.get_all("Classifier") or [] if re.search(r":: 3\.\d+$", line)}
+    assert {python for python, core in combinations() if core == here["Version"]} == says & pythons() != set()
+
+
+def test_unit_tests_run_on_the_python_of_their_name() -> None:
+    """A runner has a Python of its own, and scripts/bootstrap takes the newest if it is told nothing."""
+    assert jobs(".github/workflows/ci.yml")["unit"]["env"] == {"LUCKYPLANS_PYTHON": "${{ matrix.python }}"}
+
+
+def test_results_are_kept_of_every_job_that_fails() -> None:
+    """upload-artifact passes over hidden folders, and two artifacts of one run cannot have the same name."""
+    names = []
+    for job, given in jobs(".github/workflows/ci.yml").items():
+        *_others, last = given["steps"]
+        assert (last["uses"].partition("@")[0], last["if"], last["with"]["path"]) == ("actions/upload-artifact", "failure()", "tests/output/*.xml"), job
+        names.append(last["with"]["name"])
+        for dimension in given.get("strategy", {}).get("matrix", {}).keys() - {"include", "exclude"}:
+            assert f"matrix.{dimension} " in names[-1], job
+    assert len(set(names)) > 1
+
+
+def test_packages_are_kept_by_what_locks_them() -> None:
+    for job, given in jobs(".github/workflows/ci.yml").items():
+        python = next(step["with"] for step in given["steps"] if step.get("uses", "").startswith("actions/setup-python@"))
+        assert (python["cache"], python["cache-dependency-path"]) == ("pip", "requirements*.txt"), job
+    for step in (step for given in jobs(".github/workflows/ci.yml").values() for step in given["steps"]):
+        for locks in re.findall(r"hashFiles\('([^']+)'\)", str(step)):
+            assert any(ROOT.glob(locks.removesuffix("/**"))), locks
 
 
 def test_execution_environment_has_the_ansible_core_of_everybody() -> None:
@@ -115,3 +162,5 @@ def test_execution_environment_has_the_ansible_core_of_everybody() -> None:
     newest = re.search(r'^(ansible-core==[\d.]+); python_version >=', text("requirements.txt"), re.MULTILINE)
     assert newest and given["ansible_core"]["package_pip"] == newest[1]
     assert (given["galaxy"], given["python"]) == ("requirements.yml", "requirements.txt")
+    # and so has what publishes
+    assert set(re.findall(r"ansible-core==[\d.]+", text(".github/workflows/release.yml"))) == {newest[1]}
