@@ -63,16 +63,18 @@ class Layer:
         return total
 
     def chunks(self) -> Iterator[bytes]:
-        """The archive, in pieces of about a megabyte."""
-        held = bytearray()
+        """The archive, in pieces of at most two megabytes."""
+        held: list[bytes] = []
+        size = 0
         for entry in self._entries():
             for piece in self._pieces(entry):
-                held += piece
-                if len(held) >= CHUNK:
-                    yield bytes(held)
-                    held.clear()
+                held.append(piece)
+                size += len(piece)
+                if size >= CHUNK:
+                    yield b"".join(held)
+                    held, size = [], 0
         if held:
-            yield bytes(held)
+            yield b"".join(held)
 
     def _entries(self) -> Iterator[Mapping[str, Any]]:
         try:

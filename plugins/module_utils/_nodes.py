@@ -21,7 +21,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import IO, Any, cast
@@ -52,7 +52,7 @@ ROLE_LABEL = {"kind": "io.x-k8s.kind.role", "k3d": "k3d.role"}
 NODE_ROLES = {"kind": ("control-plane", "worker"), "k3d": ("server", "agent")}
 
 _NSENTER = shutil.which("nsenter")
-_QUEUE_CHUNKS = 16
+_QUEUE_CHUNKS = 8
 _STALL = 120.0
 """Seconds that a node may take nothing before the others go on without it."""
 _TELL = 2.0
@@ -270,9 +270,11 @@ class _Import:
     def __init__(
         self, argv: Sequence[str], env: Mapping[str, str], state: NodeState, has: set[str], stall: float
     ) -> None:
+        """has is what the node's content store holds, and what is on its way there; blobs that are sent are added to it."""
         self.state = state
         self.error = ""
-        self._sent = set(has)
+        self._sent = has
+        self._mine: set[str] = set()
         self._stall = stall
         self._process = subprocess.Popen(
             argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
@@ -309,10 +311,16 @@ class _Import:
             self.error = f"it took no data for {self._stall:g} s"
             self._process.kill()
 
+    def claim(self, digests: frozenset[str]) -> None:
+        """Take on what the node lacks of these blobs, so that no import beside this one sends it too."""
+        self._mine = set(digests) - self._sent
+        self._sent |= self._mine
+
     def wants(self, digest: str, foreign: frozenset[str]) -> bool:
-        return not self.error and digest not in self._sent and digest not in foreign
+        return not self.error and digest not in foreign and (digest in self._mine or digest not in self._sent)
 
     def begin(self, blob: AnyBlob) -> None:
+        self._mine.discard(blob.digest)
         self._sent.add(blob.digest)
         self._writer.begin(blob_path(blob.digest), blob.size)
 
@@ -335,7 +343,7 @@ class _Import:
             self._process.kill()
             rc = self._process.wait()
         said = Completed(rc, b"", self._words.text())
-        self.state.words = self.error or (said.reason() if rc else "")
+        self.state.words = self.error or (said.reason() if rc else self.state.words)
 
     def close(self) -> None:
         """Leave no process behind, however this ended."""
@@ -505,26 +513,38 @@ class Importer:
                 state.words = str(error)
 
     def _stream(self, states: Sequence[NodeState], images: Sequence[Image], whole: bool) -> None:
-        imports: list[_Import] = []
+        """An import for each source in each node: layers travel side by side where they can, images are made one after the other."""
         with ExitStack() as stack:
-            with ThreadPoolExecutor(max_workers=1) as pool:
-                asked = pool.submit(self._known, states, whole)
-                # meanwhile: Docker takes its time too, and `docker save` gets going
-                opened = sources(stack, self.nodes.docker, images, self.timeout, by_docker=whole)
-            for state in states:
-                if state.node.id in asked.result():
-                    imports.append(self._start(state, *asked.result()[state.node.id], whole))
-                    stack.callback(imports[-1].close)
-            entries: dict[str, SavedImage] = {}
+            pool = stack.enter_context(ThreadPoolExecutor(max_workers=1 + len(images) * (1 + len(states))))
+            asked = pool.submit(self._known, states, whole)
+            # meanwhile: Docker takes its time too, and `docker save` gets going
+            opened = sources(stack, self.nodes.docker, images, self.timeout, by_docker=whole)
+            known = asked.result()
+            ended: dict[str, Future[None]] = {}
             for source, group in opened:
-                self._pump(source, imports, images)
-                entries.update(self._remember(source, group))
+                imports = []
+                for state in states:
+                    if state.node.id in known and any(image.name in state.missing for image in group):
+                        imports.append(self._start(state, *known[state.node.id], whole))
+                        stack.callback(imports[-1].close)
+                        imports[-1].claim((source.digests or frozenset()) - self._foreign(state, group))
+                sent = pool.submit(self._pump, source, imports, group)
+                if source.digests is None:
+                    sent.result()
+                entries = self._remember(source, group)
+                for item in imports:
+                    before = [sent, *filter(None, [ended.get(item.state.node.id)])]
+                    ended[item.state.node.id] = pool.submit(self._finish, item, entries, before)
+            # all of them, before an error of one ends those that still send
+            wait(ended.values())
+            for future in ended.values():
+                future.result()
 
-            def finish(item: _Import) -> None:
-                item.finish({name: entries[name] for name in item.state.missing}, self.timeout)
-
-            with ThreadPoolExecutor(max_workers=max(len(imports), 1)) as pool:
-                list(pool.map(finish, imports))
+    def _finish(self, item: _Import, entries: Mapping[str, SavedImage], before: Sequence[Future[None]]) -> None:
+        # images name layers that an earlier import brings, and two at once would unpack the same ones
+        for future in before:
+            future.result()
+        item.finish({name: entries[name] for name in item.state.missing if name in entries}, self.timeout)
 
     def _known(self, states: Sequence[NodeState], whole: bool) -> dict[str, tuple[set[str], list[str]]]:
         """By node: the blobs that need not be sent, and how its ctr is told to import fast; without those that do not answer."""

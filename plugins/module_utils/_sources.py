@@ -39,6 +39,9 @@ from ansible_collections.luckyplans.platform.plugins.module_utils._oci import (
 
 AnyBlob = Union[Blob, Layer]
 
+_STREAMS = 4
+"""Imports side by side in a node. ctr sends a megabyte and waits for containerd to have it, so one keeps one core busy at most."""
+
 
 @dataclass
 class Image:
@@ -87,6 +90,10 @@ def of_archive(name: str, source: str, path: str, platform: str) -> Image:
 class Source(Protocol):
     """Something that images are read from."""
 
+    @property
+    def digests(self) -> frozenset[str] | None:
+        """The blobs that it holds, where they are known before it is read; such a source may be read beside others."""
+
     def __enter__(self) -> Source: ...
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
@@ -101,28 +108,33 @@ class Source(Protocol):
 def sources(
     stack: ExitStack, docker: Docker, images: Sequence[Image], timeout: float, by_docker: bool = False
 ) -> list[tuple[Source, list[Image]]]:
-    """Every source that the images need, open until the stack closes, and what each of them gives.
+    """Every source that the images need, open until the stack closes, and what each of them gives, in the order of import.
 
     by_docker has Docker itself hand out its images, which is slower than to read its stores, and always possible.
     """
     groups: dict[str, list[Image]] = {}
     for image in images:
         groups.setdefault(image.archive, []).append(image)
-    return [
-        (stack.enter_context(Archive(path) if path else _of_docker(docker, group, timeout, by_docker)), group)
-        for path, group in groups.items()
-    ]
+    found: list[tuple[Source, list[Image]]] = []
+    for path, group in groups.items():
+        found += [(Archive(path), group)] if path else _of_docker(docker, group, timeout, by_docker)
+    return [(stack.enter_context(source), group) for source, group in found]
 
 
-def _of_docker(docker: Docker, images: Sequence[Image], timeout: float, by_docker: bool) -> Source:
-    """The fastest way to Docker's images that there is here."""
-    stores = () if by_docker else (Store, ClassicStore)
-    found = (store.find(docker, images) for store in stores)
-    return next((store for store in found if store), None) or Save(docker, images, timeout)
+def _of_docker(docker: Docker, images: list[Image], timeout: float, by_docker: bool) -> list[tuple[Source, list[Image]]]:
+    """The fastest way to Docker's images that there is here, in parts that can be read side by side."""
+    streams = min(_STREAMS, os.cpu_count() or 1)
+    parts = [part for part in (*([image] for image in images[: streams - 1]), images[streams - 1 :]) if part]
+    for store in () if by_docker else (Store, ClassicStore):
+        if found := store.find(docker, parts):
+            return list(zip(found, parts))
+    return [(Save(docker, images, timeout), images)]
 
 
 class Archive:
     """An image archive on disk: what `docker save` writes, or an OCI layout in a tar file, compressed or not."""
+
+    digests = None
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -157,6 +169,8 @@ class Archive:
 
 class Save:
     """`docker save` of several images in one call, which writes what they share only once."""
+
+    digests = None
 
     def __init__(self, docker: Docker, images: Sequence[Image], timeout: float) -> None:
         self._timeout = timeout
@@ -225,23 +239,28 @@ class Store:
     def __init__(self, directory: str, images: Sequence[Image]) -> None:
         self._directory = directory
         self._saved: dict[str, SavedImage] = {}  # by the image's id
-        self._digests: dict[str, None] = {}
+        self._order: dict[str, None] = {}
         for image in images:
             found = pick({"digest": image.id}, image.platform, self._document)
             if found is not None:
                 self._saved[image.id] = found
                 image.layers = frozenset(layers_of(found))
-                self._digests.update(dict.fromkeys([found.manifest, found.config, *layers_of(found)]))
+                self._order.update(dict.fromkeys([found.manifest, found.config, *layers_of(found)]))
+        self.digests = frozenset(self._order)
 
     @classmethod
-    def find(cls, docker: Docker, images: Sequence[Image]) -> Store | None:
-        """The store, if it can be read here and has all of the images."""
+    def find(cls, docker: Docker, parts: Sequence[Sequence[Image]]) -> list[Store]:
+        """The store for each part of the images, if it can be read here and has all of them; otherwise nothing."""
+        images = [image for part in parts for image in part]
         directory = docker.content_store(images[0].id) if all(image.by_manifest for image in images) else None
         if directory is None:
-            return None
-        store = cls(directory, images)
-        whole = len(store._saved) == len({image.id for image in images})
-        return store if whole and all(os.access(store._path(digest), os.R_OK) for digest in store._digests) else None
+            return []
+        found = [cls(directory, part) for part in parts]
+        return found if all(store._is_whole(part) for store, part in zip(found, parts)) else []
+
+    def _is_whole(self, images: Sequence[Image]) -> bool:
+        known = all(image.id in self._saved for image in images)
+        return known and all(os.access(self._path(digest), os.R_OK) for digest in self._order)
 
     def __enter__(self) -> Store:
         return self
@@ -260,7 +279,7 @@ class Store:
             return None
 
     def blobs(self) -> Iterator[Blob]:
-        for digest in self._digests:
+        for digest in self._order:
             with open(self._path(digest), "rb") as handle:
                 yield Blob(digest, os.fstat(handle.fileno()).st_size, handle)
 
@@ -274,7 +293,8 @@ class ClassicStore:
     `docker save` writes whole images to disk before it gives the first byte of them.
     """
 
-    def __init__(self, root: str, images: Sequence[Image]) -> None:
+    def __init__(self, root: str, images: Sequence[Image], layers: dict[str, Layer]) -> None:
+        """layers is filled with those of the images, for other parts that have the same ones."""
         self._saved: dict[str, SavedImage] = {}  # by the image's id
         self._configs: dict[str, bytes] = {}
         self._layers: dict[str, Layer] = {}
@@ -283,18 +303,23 @@ class ClassicStore:
                 config = self._configs[image.id] = handle.read()
             digests = json.loads(config)["rootfs"].get("diff_ids") or []
             for digest, chain_id in zip(digests, chain_ids(digests)):
-                self._layers.setdefault(digest, Layer(root, digest, chain_id))
-            layers = [(digest, self._layers[digest].size) for digest in digests]
-            self._saved[image.id] = image_of((image.id, len(config)), layers)
+                if digest not in layers:
+                    layers[digest] = Layer(root, digest, chain_id)
+                self._layers[digest] = layers[digest]
+            self._saved[image.id] = image_of((image.id, len(config)), [(digest, layers[digest].size) for digest in digests])
+        self.digests = frozenset([*self._configs, *self._layers])
 
     @classmethod
-    def find(cls, docker: Docker, images: Sequence[Image]) -> ClassicStore | None:
-        """The store, if it can be read here and has all of the images."""
+    def find(cls, docker: Docker, parts: Sequence[Sequence[Image]]) -> list[ClassicStore]:
+        """The store for each part of the images, if it can be read here and has all of them; otherwise nothing."""
         root = docker.classic_store()
+        if not root or any(image.by_manifest for part in parts for image in part):
+            return []
+        layers: dict[str, Layer] = {}
         try:
-            return cls(root, images) if root and not any(image.by_manifest for image in images) else None
+            return [cls(root, part, layers) for part in parts]
         except (OSError, LayerError):
-            return None
+            return []
 
     def __enter__(self) -> ClassicStore:
         return self

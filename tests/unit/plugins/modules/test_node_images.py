@@ -172,6 +172,41 @@ def test_dockers_classic_store_is_read_where_it_can_be(world: Any, run: Any, cla
     assert not world.calls("save"), "docker save writes to disk what it reads"
 
 
+@pytest.mark.parametrize("processors", [1, 2, 8])
+def test_images_travel_side_by_side_and_what_they_share_once(
+    world: Any, run: Any, classic: Any, processors: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: processors)
+    base, names = archive_of({"base": b"b" * 300_000}), [f"luckyplans/part-{number}:1" for number in range(6)]
+    for number, name in enumerate(names):
+        classic(name, base, archive_of({"code": CODE + bytes([number])}))
+    world.node("lp-b")
+    # unpacked there, and then its packed layers were dropped: the images that it lacks have to bring them again
+    run(names[0], names[1])
+    os.unlink(world.store("lp-b", fake_docker.sha(base)))
+    before = len(world.calls("import", "--label"))
+    result = by_node(run(*names))
+    assert len(world.calls("import", "--label")) - before == 2 * min(processors, 4)
+    for node, least in (("lp-a", 0), ("lp-b", 300_000)):
+        assert set(result[node]["moved"]) == {f"docker.io/{name}" for name in names[2:]}
+        assert least < result[node]["bytes"] < least + 100_000
+        assert not result[node]["repaired"]
+    assert run(*names)["changed"] is False
+    assert not world.calls("save")
+
+
+def test_an_image_that_cannot_be_read_takes_none_with_it(world: Any, run: Any, classic: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    base = archive_of({"base": BASE})
+    overlay = classic(WEB, base, archive_of({"code": CODE}))
+    classic(API, base, archive_of({"api": CODE}))
+    next(overlay.glob("*/diff/code")).unlink()
+    result = run()
+    assert set(world.node_images("lp-a")) == {WEB_NAME, API_NAME}
+    assert result["nodes"][0]["repaired"]
+    assert len(world.calls("save")) == 1
+
+
 def test_docker_saves_what_its_files_do_not_give(world: Any, run: Any, classic: Any) -> None:
     overlay = classic(WEB, archive_of({"code": CODE}))
     file = next(overlay.glob("*/diff/code"))
