@@ -24,7 +24,7 @@ test: ## everything: unit, contract, chart, lint, and the whole on a real cluste
 	@scripts/bootstrap test
 	@scripts/test all
 
-test-quick: ## the tests that need neither Docker nor a cluster
+test-quick: ## what tells within a minute or so whether an edit broke something: fast lint, unit and contract tests
 	@scripts/bootstrap test
 	@scripts/test quick
 

@@ -21,6 +21,8 @@ import pytest
 from certificates import issue
 from repository import ROLES, ROOT, Ansible, Outcome, load, options
 
+pytestmark = pytest.mark.slow
+
 # as the module looks for it
 K3D_EVERYWHERE = f"{os.environ['PATH']}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin"
 PLAY = [

@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 from repository import ROOT, Ansible, Outcome, files, load, text
 
+pytestmark = pytest.mark.slow
+
 GROUP = "inventories/prod/group_vars/platform"
 SECRETS = set(load(f"{GROUP}/vars.yml"))
 

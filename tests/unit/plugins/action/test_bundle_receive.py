@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 from ansible_collections.luckyplans.platform.plugins.module_utils import _bundle as lib
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[4]
 
 

@@ -275,6 +275,7 @@ def run_play(tmp_path: Path, play: str, *arguments: str, **variables: str) -> su
     return subprocess.run(argv, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
 
 
+@pytest.mark.slow
 def test_a_real_run(tmp_path: Path) -> None:
     """Worker processes inherit the variable, and the lines stand among those of the stdout callback."""
     done = run_play(tmp_path, PLAY)
@@ -313,6 +314,7 @@ FAILING = """
 """
 
 
+@pytest.mark.slow
 def test_report_of_a_run_that_failed(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     done = run_play(tmp_path, FAILING, LUCKYPLANS_RUN_REPORT=str(report))
@@ -330,6 +332,7 @@ def test_report_of_a_run_that_failed(tmp_path: Path) -> None:
     assert "canary" not in report.read_text()
 
 
+@pytest.mark.slow
 def test_report_of_a_check(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     play = "- hosts: one\n  gather_facts: false\n  tasks:\n    - ansible.builtin.command: 'true'\n"

@@ -587,6 +587,7 @@ def role(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return here, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ROLE_CASES)
 def test_role_lets_through_what_is_right_and_refuses_what_is_not(role: tuple[Path, str], name: str) -> None:
     here, output = role
@@ -616,6 +617,7 @@ def test_values_name_the_secret_beside_those_of_the_user(role: tuple[Path, str])
     assert "image" not in deployed(role, "plain")
 
 
+@pytest.mark.slow
 def test_role_hands_the_login_to_the_registry_and_to_nobody_else(role: tuple[Path, str]) -> None:
     here, output = role
     calls = map(json.loads, (here / "calls").read_text().splitlines())

@@ -23,6 +23,8 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.luckyplans.platform.plugins.modules import node_images
 from classic_store import archive_of, write_image
 
+pytestmark = pytest.mark.slow
+
 FAKE = Path(__file__).parents[2] / "fixtures" / "images" / "fake_docker.py"
 SPEC = importlib.util.spec_from_file_location("fake_docker", FAKE)
 fake_docker = importlib.util.module_from_spec(SPEC)

@@ -18,6 +18,8 @@ import pytest
 from ansible_collections.luckyplans.platform.plugins.module_utils import _settled
 from ansible_collections.luckyplans.platform.plugins.modules import node_images, settled
 
+pytestmark = pytest.mark.slow
+
 FAKE = Path(__file__).parents[2] / "fixtures" / "images" / "fake_docker.py"
 SPEC = importlib.util.spec_from_file_location("fake_docker", FAKE)
 fake_docker = importlib.util.module_from_spec(SPEC)
