@@ -29,7 +29,7 @@ FOLDERS = {parent for name in FILES for parent in name.parents}
 LOG = logging.getLogger(__name__)
 
 project = f"{GALAXY['namespace']}.{GALAXY['name']}"
-author = ", ".join(GALAXY["authors"])
+author = copyright = ", ".join(GALAXY["authors"])
 version = release = GALAXY["version"]
 extensions = ["myst_parser", "sphinx_antsibull_ext"]
 root_doc = "README"
