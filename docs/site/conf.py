@@ -18,6 +18,8 @@ from docutils import nodes
 from pygments.lexers.special import TextLexer
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,26 +75,31 @@ def toctree(*options: str, pages: list[str]) -> str:
     return "\n\n```{toctree}\n" + "\n".join([*(f":{option}" if ":" in option else f":{option}:" for option in options), "", *pages]) + "\n```\n"
 
 
-def aim_links(app: Sphinx, doctree: nodes.document) -> None:
+class AimLinks(SphinxTransform):
     """Links to what is no page of the site lead to a role's page or to the repository, and to nothing else."""
-    for kind in (addnodes.pending_xref, addnodes.download_reference):
-        for node in list(doctree.findall(kind)):
-            if node.get("reftype") == "myst":
-                aim(app, node)
+
+    # before links to headings of the same page look like those to folders
+    default_priority = 500
+
+    def apply(self, **_others: object) -> None:
+        for kind in (addnodes.pending_xref, addnodes.download_reference):
+            for node in list(self.document.findall(kind)):
+                if node.get("reftype") == "myst":
+                    aim(self.env, node)
 
 
-def aim(app: Sphinx, node: nodes.Element) -> None:
+def aim(env: BuildEnvironment, node: nodes.Element) -> None:
     target, _, anchor = node["reftarget"].partition("#")
     if node.get("refdomain") == "doc":  # Markdown, known by its path without the ending
         path, anchor = PurePosixPath(f"{target}.md"), node["reftargetid"] or ""
     else:
-        path = PurePosixPath(app.env.relfn2path(target, node["refdoc"])[0])
+        path = PurePosixPath(env.relfn2path(target, node["refdoc"])[0])
     readme = (path / "README").as_posix()  # a folder is its README, as on GitHub
     page = path.with_suffix("").as_posix() if path.suffix == ".md" else readme
     role = re.fullmatch(r"roles/(\w+)/README\.md", path.as_posix())
     if role and path in FILES and not anchor:
         page = f"{REFERENCE}/{role[1]}_role"
-    if page in app.env.found_docs:
+    if page in env.found_docs:
         attributes = {**node.attributes, "refdomain": "doc", "reftarget": page, "reftargetid": anchor}
         node.replace_self(addnodes.pending_xref("", *node.children, **attributes))
     elif path in FILES or path in FOLDERS:
@@ -103,7 +110,7 @@ def aim(app: Sphinx, node: nodes.Element) -> None:
         node.replace_self(node.children)
 
 
-def find_elsewhere(app: Sphinx, env: object, node: nodes.Element, content: nodes.Element) -> nodes.reference | None:
+def find_elsewhere(app: Sphinx, env: BuildEnvironment, node: nodes.Element, content: nodes.Element) -> nodes.reference | None:
     """References to Ansible itself and to other collections."""
     other = OTHERS.fullmatch(node["reftarget"])
     page = PAGES.get(node["reftarget"])
@@ -116,5 +123,5 @@ def find_elsewhere(app: Sphinx, env: object, node: nodes.Element, content: nodes
 def setup(app: Sphinx) -> None:
     app.add_lexer("mermaid", TextLexer)  # GitHub draws it; here it is shown as it is written
     app.connect("source-read", add_contents)
-    app.connect("doctree-read", aim_links, priority=100)  # before Sphinx collects what it takes for downloads
+    app.add_transform(AimLinks)
     app.connect("missing-reference", find_elsewhere)
