@@ -1,7 +1,7 @@
 # The front door. Each target is one line that a person could type; .venv is made on the way.
 # ARGS goes to ansible-playbook: make local ARGS='-e platform_source_dir=/home/me/my-app'
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap local status teardown test test-quick test-k3d bench
+.PHONY: help bootstrap local status teardown test test-quick test-k3d bench docs
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
@@ -35,3 +35,7 @@ test-k3d: ## the module k3d_cluster and the platform with the k3d on PATH (part 
 bench: ## measures it against kind or k3d, docker build and helm typed by hand; the table goes to tests/output/bench.md too
 	@scripts/bootstrap test
 	@.venv/bin/python scripts/bench $(PARTS)
+
+docs: ## the documentation as a site, with a page for each role and module (ARGS=--external tries links to the outside too)
+	@scripts/bootstrap test
+	@.venv/bin/python scripts/docs $(ARGS)

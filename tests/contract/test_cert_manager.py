@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from repository import Ansible, Outcome
 
+pytestmark = pytest.mark.slow
+
 ROLE = "luckyplans.platform.cert_manager"
 NOT_FOR_EYES = "bm90IGZvciBleWVz"
 SECRET = {

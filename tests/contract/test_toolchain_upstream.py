@@ -30,6 +30,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from repository import Ansible, Outcome, load
 
+pytestmark = pytest.mark.slow
+
 LOCK = load("artifacts/lock.yml")["artifacts"]
 TOOLS = ("k3d", "kind", "kubectl", "helm")
 ARCH = "amd64"

@@ -241,18 +241,21 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
         return {member.name: member.size for member in archive.getmembers() if member.isfile()}
 
 
+@pytest.mark.slow
 def test_only_files_of_the_repository_are_published(published: dict[str, int]) -> None:
     made = {"MANIFEST.json", "FILES.json"}
     strangers = set(published) - set(FILES) - made
     assert sorted(strangers)[:20] == []
 
 
+@pytest.mark.slow
 def test_nothing_private_or_large_is_published(published: dict[str, int]) -> None:
     private = re.compile(r"^(tests|molecule|inventories/prod|\.ci|\.github)/|vault")
     assert [name for name in published if private.search(name)] == []
     assert {name: size for name, size in published.items() if size > 1_000_000} == {}
 
 
+@pytest.mark.slow
 def test_what_the_playbooks_need_is_published(published: dict[str, int]) -> None:
     needed = re.compile(
         r"^(roles|plugins|playbooks|artifacts|meta|docs)/|^(README\.md|LICENSE|requirements\.(yml|txt))$"

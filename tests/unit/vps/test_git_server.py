@@ -15,6 +15,8 @@ from pathlib import Path
 import git_server
 import pytest
 
+pytestmark = pytest.mark.slow
+
 USERS = {"reader": {"password": "r:1"}, "writer": {"password": "w", "push": True}}
 
 

@@ -130,6 +130,7 @@ def test_a_status_that_is_no_success_is_no_answer(tmp_path: Path) -> None:
 # --- Who asks ---
 
 
+@pytest.mark.slow
 def test_the_module_waits_until_it_is_healthy(tmp_path: Path, run_module: Any) -> None:
     with serving(tmp_path) as (server, asked):
         parameters = {"url": asked.url, "address": asked.address}
@@ -146,6 +147,7 @@ def test_the_module_waits_until_it_is_healthy(tmp_path: Path, run_module: Any) -
     assert "Expecting value" in result["detail"]
 
 
+@pytest.mark.slow
 def test_the_look_at_the_whole_platform_sees_another_and_one_that_is_due(tmp_path: Path, authority: Issued) -> None:
     def look(days: int, issued: Issued | None) -> Any:
         with serving(tmp_path, issued) as (_server, asked):

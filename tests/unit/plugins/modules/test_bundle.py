@@ -24,6 +24,8 @@ from ansible_collections.luckyplans.platform.plugins.modules import bundle, bund
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+pytestmark = pytest.mark.slow
+
 FAKE = Path(__file__).parents[2] / "fixtures" / "images" / "fake_docker.py"
 SPEC = importlib.util.spec_from_file_location("fake_docker", FAKE)
 fake_docker = importlib.util.module_from_spec(SPEC)

@@ -351,6 +351,7 @@ def test_fault_of_the_network_is_tried_again(check: Callable[..., dict[str, Any]
     assert pauses == [2]
 
 
+@pytest.mark.slow
 def test_registry_that_says_nothing_is_not_waited_for_for_ever(check: Callable[..., dict[str, Any]], docker: Docker, pauses: list[float]) -> None:
     docker.answers({**IN_REGISTRY, f"{PREFIX}/redis:7-alpine": {"seconds": 30}})
     result = ask(check, {"web": None, "apiGateway": None}, timeout=1, retries=1)
@@ -588,6 +589,7 @@ def role(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ROLE_CASES)
 def test_role_lets_through_what_is_right_and_refuses_what_is_not(role: tuple[Path, str], name: str) -> None:
     here, output = role
@@ -600,16 +602,19 @@ def deployed(role: tuple[Path, str], name: str) -> dict[str, Any]:
     return json.loads((role[0] / name / "values.json").read_text())
 
 
+@pytest.mark.slow
 def test_content_wins_over_a_tag_for_people_and_leaves_all_else(role: tuple[Path, str]) -> None:
     """Nodes know the images by the tags of their content alone."""
     assert deployed(role, "tag-for-people") == {**BUILT_TAGS, "web": {**BUILT_TAGS["web"], "replicas": 2}}
 
 
+@pytest.mark.slow
 def test_images_are_called_what_they_are_called_where_they_were_put(role: tuple[Path, str]) -> None:
     """An image gets a digest of its own in another registry; how a cluster calls that registry is the user's to say."""
     assert deployed(role, "registry-of-the-users") == {**REGISTRY, "redis": {"image": {"repository": f"{PREFIX}/redis", "digest": ""}}}
 
 
+@pytest.mark.slow
 def test_values_name_the_secret_beside_those_of_the_user(role: tuple[Path, str]) -> None:
     assert deployed(role, "secret")["image"] == {"pullSecrets": ["mine", "luckyplans-pull"]}
     for name in ("secret-as-text", "secret-in-file"):
@@ -617,6 +622,7 @@ def test_values_name_the_secret_beside_those_of_the_user(role: tuple[Path, str])
     assert "image" not in deployed(role, "plain")
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_role_hands_the_login_to_the_registry_and_to_nobody_else(role: tuple[Path, str]) -> None:
     here, output = role
