@@ -135,6 +135,31 @@ def test_every_role_is_used() -> None:
     assert used == set(ROLES)
 
 
+def roles_run(scenario: Path) -> set[str]:
+    """The roles that a scenario runs: by its plays, by the playbooks that these import or its tests start, and by roles among them."""
+    parts = [scenario, *([scenario.parent / "shared"] if "side_effect" in load(scenario / "molecule.yml")["scenario"]["test_sequence"] else [])]
+    paths = [path for part in parts for path in (*part.glob("*.yml"), *part.glob("tests*/*.py")) if path.name != "destroy.yml"]
+    found: set[str] = set()
+    for path in paths:
+        found |= roles_called(path) if path.suffix == ".yml" and path.name != "prepare.yml" else set()
+        paths += [path.parent / name for name in re.findall(r"import_playbook: (\S+)", text(path))]
+        started = re.findall(r'[/"](\w+\.yml)\b', text(path)) if path.is_relative_to(scenario.parent) else []
+        paths += [ROOT / "playbooks" / name for name in started if (ROOT / "playbooks" / name).is_file()]
+    called = {role: set().union(*map(roles_called, (ROOT / "roles" / role / "tasks").glob("*.yml"))) for role in ROLES}
+    while more := set().union(*(called[role] for role in found)) - found:
+        found |= more
+    return found
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_role_has_a_scenario_that_runs_it(role: str) -> None:
+    """The table of molecule/README.md names, for each role, the scenario that proves it most, and it is true."""
+    proved = dict(re.findall(r"^\| `(\w+)` \| `(\w+)` \|", text("molecule/README.md").partition("## Roles")[2], re.MULTILINE))
+    assert role in proved, "no row in the table"
+    assert role in roles_run(ROOT / "molecule" / proved[role])
+    assert set(proved) == set(ROLES)
+
+
 def test_every_role_is_known_to_preflight() -> None:
     """It looks for misspelt variables by their names."""
     assert set(ROLES) <= set(role_file("preflight", "vars/main.yml")["__preflight_roles"])
