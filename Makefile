@@ -1,7 +1,7 @@
 # The front door. Each target is one line that a person could type; .venv is made on the way.
 # ARGS goes to ansible-playbook: make local ARGS='-e platform_source_dir=/home/me/my-app'
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap local status teardown test test-quick test-k3d bench docs
+.PHONY: help bootstrap local status teardown test test-quick test-k3d mutants bench docs
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
@@ -31,6 +31,10 @@ test-quick: ## what tells within a minute or so whether an edit broke something:
 test-k3d: ## the module k3d_cluster and the platform with the k3d on PATH (part of `make test`)
 	@scripts/bootstrap test
 	@scripts/test k3d
+
+mutants: ## whether tests see each small change of the plugins in tests/mutants.yml (FILES='plugins/filter/image_ref.py' for some)
+	@scripts/bootstrap test
+	@nice .venv/bin/python scripts/mutants $(FILES)
 
 bench: ## measures it against kind or k3d, docker build and helm typed by hand; the table goes to tests/output/bench.md too
 	@scripts/bootstrap test

@@ -33,7 +33,6 @@ class Unfit(Exception):
     """Nothing more can be said of what this finding is about."""
 
     def __init__(self, finding: Finding) -> None:
-        super().__init__(finding.message)
         self.finding = finding
 
 

@@ -51,8 +51,8 @@ def ask(asked: Asked) -> Any:
     parts = urlsplit(asked.url)
     body = json.dumps({"query": asked.query})
     headers = {"Host": parts.netloc, "Content-Type": "application/json"}
-    # a connection that stands: no name is looked up, and no proxy of this host comes between it and its own platform
-    connection = http.client.HTTPConnection(parts.hostname or "")
+    # to nobody, for it gets a connection that stands: no name is looked up, and no proxy comes between this host and its platform
+    connection = http.client.HTTPConnection("")
     with _connect(asked) as connection.sock:
         connection.request("POST", parts.path or "/", body, headers)
         response = connection.getresponse()

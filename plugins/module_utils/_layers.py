@@ -87,7 +87,7 @@ class Layer:
         if entry["type"] == _SEGMENT:
             yield binascii.a2b_base64(entry["payload"] or "")
             return
-        left = entry.get("size", 0)
+        left = entry.get("size")
         if not left:
             return
         name = binascii.a2b_base64(entry["name_raw"]) if entry.get("name_raw") else os.fsencode(entry["name"])

@@ -43,7 +43,7 @@ class Issued:
 def issue(name: str, domains: Sequence[str] = (), by: Issued | None = None, begins: int = -1, ends: int = 365, authority: bool = False) -> Issued:
     """begins and ends in days from now; without an issuer it signs itself."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(timezone.utc)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)] if name else [])
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 DOCUMENTS = [name for name in files() if name.endswith(".md") and not name.startswith(("artifacts/", "tests/", "CHANGELOG", "infrastructure/", "apps/"))]
 TYPED = re.compile(r"(?:\$ )?((?:[A-Z_]+=\S+ )*(?:make [a-z]|(?:\.venv/bin/)?ansible-playbook ).*)")
 #: Targets that start no playbook: what they run is a step of scripts/test.
-STEPS = {"bench", "docs", "help", "test", "test-k3d", "test-quick"}
+STEPS = {"bench", "docs", "help", "mutants", "test", "test-k3d", "test-quick"}
 
 
 def typed() -> dict[str, str]:

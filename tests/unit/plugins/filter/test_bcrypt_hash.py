@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from typing import Any
 
 import bcrypt
@@ -42,7 +44,17 @@ def test_refuses(password: Any, message: str) -> None:
     assert "é" not in str(refused.value)
 
 
+@pytest.mark.parametrize("password", ["é" * 36, "a" * 72])
+def test_takes_as_much_as_bcrypt_looks_at(password: str) -> None:
+    assert bcrypt.checkpw(password.encode(), bcrypt_hash(password).encode())
+    with pytest.raises(AnsibleFilterError, match="has 73 bytes, and bcrypt knows 72 at most"):
+        bcrypt_hash(f"{password}a")
+
+
 def test_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plugin, "bcrypt", None)
-    with pytest.raises(AnsibleFilterError, match="pip install bcrypt"):
-        bcrypt_hash("a password")
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "bcrypt", None)
+        importlib.reload(plugin)
+        with pytest.raises(AnsibleFilterError, match="pip install bcrypt"):
+            plugin.bcrypt_hash("a password")
+    importlib.reload(plugin)

@@ -90,3 +90,9 @@ def test_refuses(reference: object, message: str) -> None:
     with pytest.raises(AnsibleFilterError) as error:
         image_parts(reference)
     assert message in str(error.value)
+
+
+def test_what_is_wrong_is_said_once_and_nothing_else() -> None:
+    with pytest.raises(AnsibleFilterError) as error:
+        image_parts("Redis:7")
+    assert str(error.value) == "'Redis:7' has uppercase letters outside its tag; write them in lower case."

@@ -116,3 +116,41 @@ def test_refuses(spec: object, message: str) -> None:
     with pytest.raises(AnsibleFilterError) as error:
         image_ref(spec)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "wrong", "remedy"),
+    [
+        ("registry", "a b", "write it like ghcr.io."),
+        ("owner", "a b", "write it like takeshi-su57."),
+        ("localPrefix", "", "write it like luckyplans."),
+        ("name", "a b", "write it like api-gateway."),
+        ("repository", "a b", "write it like docker.io/library/redis."),
+        # a tag may have capitals
+        ("tag", "A b", "write it like sha-abc1234."),
+        ("digest", "a b", "write it like sha256:<64 hex digits>."),
+    ],
+)
+def test_what_is_wrong_is_said_once_with_an_example(key: str, wrong: str, remedy: str) -> None:
+    with pytest.raises(AnsibleFilterError) as error:
+        image_ref({"name": "web", "tag": "1", key: wrong})
+    assert str(error.value) == f"{key} is {wrong!r}, which cannot be part of an image reference; {remedy}"
+
+
+def test_the_keys_that_there_are_are_named() -> None:
+    with pytest.raises(AnsibleFilterError) as error:
+        image_ref({"image": "web"})
+    assert str(error.value) == "image is not a key of an image; use registry, owner, localPrefix, name, repository, tag, digest."
+
+
+@pytest.mark.parametrize(
+    "reference",
+    ["redis", "redis:7", f"redis@{DIGEST}", f"redis:7@{DIGEST}", "docker.io/redis:8", "index.docker.io/library/redis:7-alpine"],
+)
+def test_all_versions_of_an_image_have_one_name(reference: str) -> None:
+    assert _image_ref.repository(reference) == "docker.io/library/redis"
+
+
+def test_the_port_of_a_registry_is_part_of_the_name() -> None:
+    assert _image_ref.repository("r:5000/a/web:1") == _image_ref.repository(f"r:5000/a/web@{DIGEST}") == "r:5000/a/web"
+    assert _image_ref.repository("r:5000/web:1") != _image_ref.repository("r:5000/worker:1")

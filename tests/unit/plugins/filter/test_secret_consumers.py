@@ -53,6 +53,7 @@ def test_uses(pod: dict[str, Any], keys: list[str]) -> None:
         {"containers": [{"env": [{"name": "X", "valueFrom": {"configMapKeyRef": {"name": "s", "key": "A"}}}]}]},
         {"containers": [{"envFrom": [{"configMapRef": {"name": "s"}}]}]},
         {"volumes": [{"configMap": {"name": "s"}}, {"emptyDir": {}}]},
+        {"volumes": [{"secret": {"secretName": "other"}}, {"projected": {"sources": [{"secret": {"name": "other"}}]}}]},
         {"imagePullSecrets": [{"name": "s"}]},
     ],
 )
@@ -68,8 +69,11 @@ def test_keys_come_in_the_order_that_was_asked_for() -> None:
 def test_it_says_whose_pods_they_are() -> None:
     pod = {"containers": [{"env": [REFERENCE]}]}
     labelled = workload(pod, kind="StatefulSet", labels={"app.kubernetes.io/component": "redis"})
-    found = secret_consumers([labelled, workload(), workload(pod)], "s", ["A"])
-    assert [(item["kind"], item["component"]) for item in found] == [("StatefulSet", "redis"), ("Deployment", "w")]
+    bare = workload(pod)
+    del bare["spec"]["template"]["metadata"]
+    found = secret_consumers([labelled, workload(), workload(pod), bare], "s", ["A"])
+    told = [(item["kind"], item["name"], item["component"]) for item in found]
+    assert told == [("StatefulSet", "w", "redis"), ("Deployment", "w", "w"), ("Deployment", "w", "w")]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.luckyplans.platform.plugins.module_utils import _settled
-from ansible_collections.luckyplans.platform.plugins.module_utils._health import Asked, ask, certificate
+from ansible_collections.luckyplans.platform.plugins.module_utils._health import Asked, Certificate, _trusting, ask, certificate, is_healthy
 from ansible_collections.luckyplans.platform.plugins.modules import application_health, platform_status
 from certificates import Issued, issue
 
@@ -33,6 +33,7 @@ class Server(http.server.ThreadingHTTPServer):
 
     def __init__(self) -> None:
         self.hosts: list[str] = []
+        self.questions: list[tuple[str, str, Any]] = []
         super().__init__(("127.0.0.1", 0), Handler)
 
     def secure(self, issued: Issued, folder: Path) -> None:
@@ -50,11 +51,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     server: Server
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.questions.append((self.path, self.headers["Content-Type"], json.loads(body)))
         self.server.hosts.append(self.headers["Host"])
         self.send_response(self.server.status)
         self.end_headers()
-        self.wfile.write(self.server.answer.encode())
+        self.wfile.write(self.server.answer.encode(errors="surrogateescape"))
 
     def log_message(self, *_arguments: Any) -> None:
         """Not into the output of the tests."""
@@ -65,7 +67,7 @@ def serving(folder: Path, issued: Issued | None = None) -> Iterator[tuple[Server
     server = Server()
     if issued:
         server.secure(issued, folder)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
     url = f"http{'s' if issued else ''}://{NAME}:{server.server_port}/graphql"
     yield server, Asked(url, "{ health }", "127.0.0.1")
     server.shutdown()
@@ -88,6 +90,53 @@ def test_clear_text_is_asked_under_the_name_at_the_address(tmp_path: Path) -> No
         assert ask(asked) == HEALTHY
         assert server.hosts == [f"{NAME}:{server.server_port}"]
         assert certificate(asked) is None
+        ask(replace(asked, url=asked.url.removesuffix("/graphql")))
+        question = ("application/json", {"query": "{ health }"})
+        assert server.questions == [("/graphql", *question), ("/", *question)]
+
+
+@pytest.mark.parametrize(
+    ("url", "more", "place", "timeout"),
+    [
+        ("http://a.test/graphql", {}, ("a.test", 80), 5),
+        ("https://a.test/graphql", {}, ("a.test", 443), 5),
+        ("https://a.test:8443", {"address": "", "timeout": 2}, ("a.test", 8443), 2),
+        ("https://a.test", {"address": "172.18.0.2"}, ("172.18.0.2", 443), 5),
+    ],
+)
+def test_where_it_asks_and_how_long(monkeypatch: pytest.MonkeyPatch, url: str, more: dict[str, Any], place: tuple[str, int], timeout: float) -> None:
+    def refuse(*arguments: Any) -> None:
+        raise ConnectionRefusedError(*arguments)
+
+    monkeypatch.setattr("socket.create_connection", refuse)
+    with pytest.raises(ConnectionRefusedError) as refused:
+        ask(Asked(url, "", **more))
+    assert refused.value.args == (place, timeout)
+
+
+@pytest.mark.parametrize(
+    ("answer", "healthy"),
+    [
+        ({"data": {"health": "running"}}, True), ({"data": {"health": "running"}, "errors": []}, True),
+        ({"data": {"health": "running"}, "errors": ["x"]}, False),
+        ({"data": None, "errors": ["x"]}, False), ({"data": None}, False), ({}, False), ([], False), ("running", False), (None, False),
+    ],
+)  # fmt: skip
+def test_healthy_is_an_answer_without_errors(answer: Any, healthy: bool) -> None:
+    assert is_healthy(answer) is healthy
+
+
+def test_how_long_a_certificate_can_be_used() -> None:
+    assert Certificate("", time.time() + 1000 * 24 * 60 * 60).days() == pytest.approx(1000, abs=0.001)
+
+
+def test_who_names_an_authority_changes_nothing_else(tmp_path: Path, authority: Issued) -> None:
+    usual, named = ssl.create_default_context(), _trusting(str(tmp_path / "ca.pem"))
+    assert _trusting("").verify_flags == usual.verify_flags
+    assert named.verify_flags & ssl.VERIFY_X509_PARTIAL_CHAIN
+    assert not named.verify_flags & ssl.VERIFY_X509_STRICT
+    given = ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
+    assert (named.verify_flags | given, named.verify_mode, named.check_hostname) == (usual.verify_flags | given, ssl.CERT_REQUIRED, True)
 
 
 def test_https_is_proved_by_the_authority(tmp_path: Path, authority: Issued) -> None:
@@ -122,9 +171,11 @@ def test_an_authority_that_nobody_named_is_not_trusted(tmp_path: Path, authority
 
 def test_a_status_that_is_no_success_is_no_answer(tmp_path: Path) -> None:
     with serving(tmp_path) as (server, asked):
-        server.status = 502
-        with pytest.raises(OSError, match="HTTP 502"):
+        server.status, server.answer = 502, "\udcff" + "x" * 300
+        with pytest.raises(OSError) as error:
             ask(asked)
+    # no UTF-8, and too long to be shown
+    assert str(error.value) == f"HTTP 502 Bad Gateway: \ufffd{'x' * 199}"
 
 
 # --- Who asks ---

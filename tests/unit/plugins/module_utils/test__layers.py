@@ -6,8 +6,11 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import tarfile
+from base64 import b64encode
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.luckyplans.platform.plugins.module_utils._layers import Layer, LayerError, chain_ids
@@ -18,6 +21,18 @@ from classic_store import archive_of, sha, write_layer
 def layer_of(root: Path, archive: bytes) -> tuple[Layer, Path]:
     files = write_layer(root, sha(archive), archive)
     return Layer(str(root), sha(archive), sha(archive)), files
+
+
+def layer_with(root: Path, *entries: dict[str, Any]) -> tuple[Layer, Path]:
+    """A layer of these lines of tar-split, whatever they make."""
+    layer, files = layer_of(root, archive_of({}))
+    lines = "".join(json.dumps(entry) + "\n" for entry in entries)
+    (root / "image/overlay2/layerdb" / layer.digest.replace(":", "/") / "tar-split.json.gz").write_bytes(gzip.compress(lines.encode()))
+    return layer, files
+
+
+def segment(data: bytes) -> dict[str, Any]:
+    return {"type": 2, "payload": b64encode(data).decode()}
 
 
 def test_a_chain_of_layers_is_called_as_the_image_specification_says() -> None:
@@ -43,10 +58,33 @@ def test_a_layer_comes_out_byte_for_byte(tmp_path: Path) -> None:
             tar.addfile(info)
     archive = out.getvalue()
     layer, _files = layer_of(tmp_path, archive)
-    assert layer.size == len(archive)
+    assert (layer.size, type(layer.size)) == (len(archive), int)
     pieces = list(layer.chunks())
     assert b"".join(pieces) == archive
     assert max(map(len, pieces)) <= 2 * CHUNK
+    assert all(len(piece) >= CHUNK for piece in pieces[:-1])
+
+
+def test_a_piece_goes_as_soon_as_it_is_big_enough_and_none_is_empty(tmp_path: Path) -> None:
+    layer, _files = layer_with(tmp_path, segment(b"a" * CHUNK), segment(b"b"), segment(b"c" * (CHUNK - 1)))
+    assert list(map(len, layer.chunks())) == [CHUNK, CHUNK]
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 4])
+def test_its_size_is_known_without_reading_it(tmp_path: Path, length: int) -> None:
+    # Go writes null for nothing
+    layer, _files = layer_with(tmp_path, {"type": 2, "payload": None}, segment(b"a" * length), {"type": 1, "name": "empty", "payload": None})
+    assert layer.size == length
+    assert b"".join(layer.chunks()) == b"a" * length
+
+
+@pytest.mark.parametrize("name", ["/etc/hosts", "X/hosts", "usr/share/"])
+def test_a_name_is_one_in_the_layer(tmp_path: Path, name: str) -> None:
+    layer, files = layer_with(tmp_path, {"type": 1, "name": f"{name}file", "size": 4, "payload": None})
+    path = files / f"{name}file".lstrip("/")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"text")
+    assert b"".join(layer.chunks()) == b"text"
 
 
 def test_a_name_that_is_no_utf_8(tmp_path: Path) -> None:

@@ -358,14 +358,6 @@ def test_the_builtin_frontend_needs_a_work_dir(run: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "key"),
-    [("web", "web"), ("api-gateway", "apiGateway"), ("a-b_c.d", "aBCD"), ("service-core-2", "serviceCore2")],
-)
-def test_camel_case(name: str, key: str) -> None:
-    assert _plan.camel_case(name) == key
-
-
-@pytest.mark.parametrize(
     ("base", "over", "merged"),
     [
         ({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}, {"a": {"b": 3, "c": 2}}),
@@ -392,37 +384,6 @@ spec:
         - {name: web, image: "luckyplans/web:c-1"}
         - {name: side, image: "redis@sha256:0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a"}
 """
-CRON_JOB = """
-kind: CronJob
-spec:
-  jobTemplate:
-    spec:
-      template:
-        spec:
-          containers:
-            - {name: mail, image: "luckyplans/mailer:c-2"}
-"""
-
-
-@pytest.mark.parametrize(
-    ("manifests", "images"),
-    [
-        ("", []),
-        ("---\n---\n", []),
-        (DEPLOYMENT, ["busybox:1", "luckyplans/web:c-1", "redis@sha256:0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a"]),
-        (CRON_JOB, ["luckyplans/mailer:c-2"]),
-        (
-            f"{DEPLOYMENT}---{CRON_JOB}---{DEPLOYMENT}",
-            ["busybox:1", "luckyplans/mailer:c-2", "luckyplans/web:c-1", "redis@sha256:0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a"],
-        ),
-        ("kind: List\nitems: [{spec: {containers: [{image: a}]}}]", ["a"]),
-        # what only looks like a pod
-        ("kind: ConfigMap\ndata: {image: not-one, containers: none}", []),
-        ("spec: {containers: null, initContainers: [{name: without-an-image}]}", []),
-    ],
-)
-def test_every_image_once_in_order(manifests: str, images: list[str]) -> None:
-    assert _plan.pod_images(manifests) == images
 
 
 def helm(source: Path, answer: str, rc: int = 0) -> str:
