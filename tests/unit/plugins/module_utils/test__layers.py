@@ -68,6 +68,8 @@ def test_a_layer_comes_out_byte_for_byte(tmp_path: Path) -> None:
 def test_a_piece_goes_as_soon_as_it_is_big_enough_and_none_is_empty(tmp_path: Path) -> None:
     layer, _files = layer_with(tmp_path, segment(b"a" * CHUNK), segment(b"b"), segment(b"c" * (CHUNK - 1)))
     assert list(map(len, layer.chunks())) == [CHUNK, CHUNK]
+    layer, _files = layer_with(tmp_path, *map(segment, [b"a" * (CHUNK - 1), b"b" * 5] * 2))
+    assert list(map(len, layer.chunks())) == [CHUNK + 4, CHUNK + 4]
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 4])
