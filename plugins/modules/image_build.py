@@ -161,6 +161,8 @@ _CONTENT_TAG = re.compile(r":c-[0-9a-f]{16}")
 IN_USE = re.compile(r"container \S+ is using|is being used by")
 TAIL = 25
 RUNNING: set[subprocess.Popen[str]] = set()
+STARTING = threading.Lock()
+"""Held while a build starts: what is not yet in RUNNING could not be ended."""
 
 
 def secret(ca_file: str) -> str:
@@ -206,20 +208,28 @@ def stop(process: subprocess.Popen[str]) -> None:
 
 def stop_all(number: int, _frame: Any) -> None:
     """What ends this module ends its builds, which have sessions of their own and would not hear of it."""
+    # never given back: nothing starts any more
+    STARTING.acquire(timeout=10)
     for process in list(RUNNING):
         stop(process)
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
 
 
+def start(command: list[str]) -> subprocess.Popen[str]:
+    with STARTING:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+            env={**os.environ, "DOCKER_BUILDKIT": "1"}, start_new_session=True,
+        )
+        RUNNING.add(process)
+    return process
+
+
 def run(command: list[str], name: str, log: str, timeout: int) -> int:
     """Run one build, its output in the log and its newest line as progress; -1 when the time was up."""
     secrets = proxy_passwords(os.environ)
-    with open(log, "w", encoding="utf-8") as out, subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-        env={**os.environ, "DOCKER_BUILDKIT": "1"}, start_new_session=True,
-    ) as process:
-        RUNNING.add(process)
+    with open(log, "w", encoding="utf-8") as out, start(command) as process:
         late = threading.Event()
 
         def give_up() -> None:

@@ -269,6 +269,34 @@ def test_build_ends_with_the_run_that_started_it(tmp_path: Path, number: signal.
         module.wait()
 
 
+def test_build_ends_that_was_just_starting(tmp_path: Path) -> None:
+    """The signal comes when the build runs, and the module does not know it yet."""
+    docker = Docker(tmp_path)
+    docker.does(PLUGIN)
+    parameters = json.dumps({"ANSIBLE_MODULE_ARGS": docker.parameters()})
+    environment = {**os.environ, "PYTHONPATH": ":".join(filter(None, sys.path))}
+    slow = f"""
+import runpy, subprocess, sys, time
+class Slow(subprocess.Popen):
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        time.sleep(2 if options.get("start_new_session") else 0)
+subprocess.Popen = Slow
+sys.argv = [{image_build.__file__!r}, sys.argv[1]]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+    module = subprocess.Popen([sys.executable, "-c", slow, parameters], env=environment, stdout=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: (tmp_path / "plugin").exists() and (tmp_path / "plugin").read_text() != "")
+        module.send_signal(signal.SIGTERM)
+        plugin = int((tmp_path / "plugin").read_text())
+        wait_for(lambda: not is_running(plugin))
+        assert module.wait(timeout=10) == -signal.SIGTERM
+    finally:
+        module.kill()
+        module.wait()
+
+
 def test_password_of_a_proxy_is_shown_nowhere(
     docker: Docker, run_module: RunModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
