@@ -349,6 +349,8 @@ class _Import:
         """Leave no process behind, however this ended."""
         self.state.bytes += self._writer.bytes
         if self._process.poll() is None:
+            # who still sends goes on to the end without us
+            self.error = self.error or "it was ended"
             self._process.kill()
             self._process.wait()
         while self._thread.is_alive():

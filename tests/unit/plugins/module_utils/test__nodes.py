@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import io
+import os
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from ansible_collections.luckyplans.platform.plugins.module_utils import _docker, _nodes
+from ansible_collections.luckyplans.platform.plugins.module_utils import _docker, _nodes, _oci
 from ansible_collections.luckyplans.platform.plugins.module_utils._docker import Completed, Docker, DockerError
 from ansible_collections.luckyplans.platform.plugins.module_utils._nodes import (
     Held,
@@ -191,3 +194,17 @@ def test_unused_leaves_the_newest(keep: int, wanted: list[str], gone: str) -> No
 def test_unused_never_names_what_is_used_or_came_by_other_means() -> None:
     images = {"docker.io/r/a:1": Held("d1", 1), "docker.io/r/a:2": Held("d2", None), "docker.io/r/a:3": Held("d1", 3), "docker.io/r/a:4": Held("d4", 4)}
     assert unused(Inventory(images, {"d1"}), [], 0) == ["docker.io/r/a:4"]
+
+
+def test_who_sends_to_an_import_that_was_ended_does_not_wait_for_it() -> None:
+    """As when another source of the same run cannot be read: nothing takes the data any more, and that is no stall."""
+    state = _nodes.NodeState(_nodes.Node("id-lp-a", "lp-a", "running"))
+    item = _nodes._Import(["sleep", "60"], os.environ, state, set(), stall=60)
+    item.begin(_oci.Blob("sha256:" + "0" * 64, 40 * _oci.CHUNK, io.BytesIO()))
+    sender = threading.Thread(target=lambda: [item.data(b"x" * _oci.CHUNK) for _turn in range(40)], daemon=True)
+    sender.start()
+    sender.join(0.5)
+    assert sender.is_alive(), "nobody takes forty megabytes here"
+    item.close()
+    sender.join(20)
+    assert not sender.is_alive()
