@@ -34,6 +34,12 @@ def files() -> list[str]:
     return [name for name in git("ls-files", "--cached", "--others", "--exclude-standard") if (ROOT / name).is_file()]
 
 
+def documents() -> list[str]:
+    """Paths of what is written for people, but for the chart and the applications, which have readers of their own."""
+    others = ("artifacts/", "tests/", "CHANGELOG", "infrastructure/", "apps/")
+    return sorted(name for name in files() if name.endswith(".md") and not name.startswith(others))
+
+
 def text(path: Path | str) -> str:
     return (ROOT / path).read_text(encoding="utf-8")
 

@@ -17,11 +17,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from repository import ROOT, files, text
+from repository import ROOT, documents, text
 
 pytestmark = pytest.mark.slow
 
-DOCUMENTS = [name for name in files() if name.endswith(".md") and not name.startswith(("artifacts/", "tests/", "CHANGELOG", "infrastructure/", "apps/"))]
 TYPED = re.compile(r"(?:\$ )?((?:[A-Z_]+=\S+ )*(?:make [a-z]|(?:\.venv/bin/)?ansible-playbook ).*)")
 #: Targets that start no playbook: what they run is a step of scripts/test.
 STEPS = {"bench", "docs", "help", "mutants", "test", "test-k3d", "test-quick"}
@@ -30,7 +29,7 @@ STEPS = {"bench", "docs", "help", "mutants", "test", "test-k3d", "test-quick"}
 def typed() -> dict[str, str]:
     """Each command, and a document that has it."""
     found: dict[str, str] = {}
-    for name in DOCUMENTS:
+    for name in documents():
         content = text(name).replace("\\\n", " ")
         for code in [*re.findall(r"`([^`\n]+)`", content), *map(str.strip, content.splitlines())]:
             if command := TYPED.fullmatch(code):

@@ -10,9 +10,9 @@ import re
 from pathlib import Path
 
 import pytest
-from repository import ROLES, ROOT, files, load, options, text
+from repository import ROLES, ROOT, documents, files, load, options, text
 
-DOCUMENTS = sorted(name for name in files() if name.endswith(".md") and not name.startswith(("artifacts/", "tests/", "CHANGELOG", "infrastructure/", "apps/")))
+DOCUMENTS = documents()
 PAGES = sorted(name for name in DOCUMENTS if re.fullmatch(r"docs/[\w-]+\.md", name))
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)")
 COMMAND = re.compile(r"`([^`\n]+)`|^((?:\.venv/bin/|\$ )?(?:make|ansible-playbook|[A-Z_]+=\S+ make) .*)$", re.MULTILINE)
