@@ -231,6 +231,7 @@ from ansible_collections.luckyplans.platform.plugins.module_utils._oci import (
     SavedImage,
     full_name,
 )
+from ansible_collections.luckyplans.platform.plugins.module_utils._process import Process
 from ansible_collections.luckyplans.platform.plugins.module_utils._progress import report
 from ansible_collections.luckyplans.platform.plugins.module_utils._sources import Save, of_docker
 
@@ -549,7 +550,7 @@ def write_archive(path: str, target: str, manifest: Manifest, program: list[str]
     signed = os.path.exists(os.path.join(path, _bundle.SIGNATURE))
     partial = f"{target}.new"
     try:
-        with open(partial, "wb") as out, subprocess.Popen(program, stdin=subprocess.PIPE, stdout=out) as process:
+        with open(partial, "wb") as out, Process(program, stdin=subprocess.PIPE, stdout=out) as process:
             _bundle.write_archive(path, _bundle.archive_order(manifest, signed), cast(IO[bytes], process.stdin), os.path.basename(path))
         if process.returncode:
             raise BundleError(f"{program[0]} ended with {process.returncode} and {target} was not written; see that its file system has room, and run again.")

@@ -167,6 +167,7 @@ from ansible_collections.luckyplans.platform.plugins.module_utils._oci import (
     full_name,
     index_of,
 )
+from ansible_collections.luckyplans.platform.plugins.module_utils._process import Process
 from ansible_collections.luckyplans.platform.plugins.module_utils._progress import report
 from ansible_collections.luckyplans.platform.plugins.module_utils._sources import of_docker
 
@@ -218,7 +219,7 @@ class Loader:
 
     def _load(self, items: list[Artifact], known: set[tuple[str, ...]]) -> None:
         argv = self.docker.argv("load", "--quiet")
-        process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        process = Process(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         words = LastWords(process.stderr)
         clock = threading.Timer(self.timeout, process.kill)
         clock.start()

@@ -149,6 +149,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.luckyplans.platform.plugins.module_utils._cli import Secrets
 from ansible_collections.luckyplans.platform.plugins.module_utils._contract import LABEL_CONTENT
 from ansible_collections.luckyplans.platform.plugins.module_utils._docker import Docker, DockerError
+from ansible_collections.luckyplans.platform.plugins.module_utils._process import Process
 from ansible_collections.luckyplans.platform.plugins.module_utils._progress import report
 from ansible_collections.luckyplans.platform.plugins.module_utils._registry import NETWORK_FAULT, pause
 
@@ -160,7 +161,7 @@ _PASSWORD = re.compile(r"(?:^|//)[^/:@]*:([^/]+)@")
 _CONTENT_TAG = re.compile(r":c-[0-9a-f]{16}")
 IN_USE = re.compile(r"container \S+ is using|is being used by")
 TAIL = 25
-RUNNING: set[subprocess.Popen[str]] = set()
+RUNNING: set[Process[str]] = set()
 STARTING = threading.Lock()
 """Held while a build starts: what is not yet in RUNNING could not be ended."""
 
@@ -200,7 +201,7 @@ def proxy_passwords(environment: Mapping[str, str]) -> Secrets:
     return secrets
 
 
-def stop(process: subprocess.Popen[str]) -> None:
+def stop(process: Process[str]) -> None:
     """End a build and all that it started: docker alone would leave its plugin, and with it the build, running."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
@@ -216,9 +217,9 @@ def stop_all(number: int, _frame: Any) -> None:
     os.kill(os.getpid(), number)
 
 
-def start(command: list[str]) -> subprocess.Popen[str]:
+def start(command: list[str]) -> Process[str]:
     with STARTING:
-        process = subprocess.Popen(
+        process = Process(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
             env={**os.environ, "DOCKER_BUILDKIT": "1"}, start_new_session=True,
         )

@@ -129,6 +129,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, Any, cast
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.luckyplans.platform.plugins.module_utils._process import Process
 from ansible_collections.luckyplans.platform.plugins.module_utils._progress import report
 from ansible_collections.luckyplans.platform.plugins.module_utils._recipe import (
     ARCHITECTURES,
@@ -241,7 +242,7 @@ class Kitchen:
         self.cache_dir = cache_dir
         self.docker = docker
         self.stop = threading.Event()
-        self._running: set[subprocess.Popen[str]] = set()
+        self._running: set[Process[str]] = set()
         self._guard = threading.Lock()
 
     def path(self, build: Build) -> str:
@@ -334,7 +335,7 @@ class Kitchen:
         self._directory("logs")
         with open(self.log(build), "w", encoding="utf-8") as log:
             try:
-                process = subprocess.Popen(
+                process = Process(
                     ["./build"],
                     cwd=folder,
                     env=env,
