@@ -102,7 +102,8 @@ def test_versions_of_artifacts_stand_in_the_lock_only() -> None:
     searched = [
         name
         for name in FILES
-        if re.match(r"(roles|playbooks|inventories|scripts|docs|molecule)/|README|site\.yml", name)
+        # a picture shows the versions of its day
+        if re.match(r"(roles|playbooks|inventories|scripts|docs(?!/pictures)|molecule)/|README|site\.yml", name)
     ]
     assert {name: match[0] for name in searched if (match := pattern.search(text(name)))} == {}
 
