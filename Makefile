@@ -1,5 +1,5 @@
 # The front door. Each target is one line that a person could type; .venv is made on the way.
-# ARGS goes to ansible-playbook: make local ARGS='-e platform_source_dir=/home/me/my-app'
+# ARGS goes to the program that the target runs: make local ARGS='-e platform_source_dir=/home/me/my-app'
 .DEFAULT_GOAL := help
 .PHONY: help bootstrap local status teardown test test-quick test-k3d mutants bench docs
 SHELL := /bin/bash

@@ -5,8 +5,8 @@
 # Private to luckyplans.platform: may change without notice.
 """Processes that modules feed, read from while they run, or end with all that they started.
 
-AnsibleModule.run_command does none of these: it holds all output in memory until the end. Which is why ansible-test
-wants a reason where a module names what is used here.
+AnsibleModule.run_command does none of these: it holds all output in memory until the end. ansible-test of ansible-core
+2.19 and 2.20 refuses the name in a module, with no way to give that reason there; hence this one place for it.
 """
 
 from __future__ import annotations

@@ -18,6 +18,8 @@ import jsonschema
 import pytest
 from repository import ROOT, Ansible, Outcome, role_file, text
 
+pytestmark = pytest.mark.slow
+
 IMAGE = {"registry": "docker.io", "repository": "luckyplans/traefik", "tag": "1"}
 # inputs by case: what platform_resolved says, and what else is set
 TRAEFIK: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
@@ -115,7 +117,6 @@ def given(outcome: Outcome, folder: Path, case: str) -> dict[str, Any]:
     return dict(json.loads(path.read_text()))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("case", [f"traefik-{name}" for name in TRAEFIK] + [f"argocd-{name}" for name in ARGOCD])
 def test_every_value_is_one_that_the_chart_knows(outcome: Outcome, folder: Path, case: str) -> None:
     chart = {"traefik": "traefik", "argocd": "argo-cd"}[case.partition("-")[0]]
@@ -123,14 +124,12 @@ def test_every_value_is_one_that_the_chart_knows(outcome: Outcome, folder: Path,
     jsonschema.validate(given(outcome, folder, case), schema)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("case", TRAEFIK)
 def test_there_is_no_dashboard(outcome: Outcome, folder: Path, case: str) -> None:
     found = given(outcome, folder, f"traefik-{case}")
     assert (found["api"], found["ingressRoute"]) == ({"dashboard": False}, {"dashboard": {"enabled": False}})
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("case", TRAEFIK)
 def test_an_access_log_is_asked_for_and_holds_no_headers_and_no_queries(outcome: Outcome, folder: Path, case: str) -> None:
     found = given(outcome, folder, f"traefik-{case}").get("accessLog")
@@ -141,7 +140,6 @@ def test_an_access_log_is_asked_for_and_holds_no_headers_and_no_queries(outcome:
     assert {key: value["defaultMode"] for key, value in found["fields"].items()} == {"headers": "drop", "queryParameters": "drop"}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("case", "policy"), [("k3d-prod", "Local"), ("k3d-prod-agents", "Cluster"), ("k3d-prod-balanced", "Cluster"), ("k3d-local", "Cluster")]
 )
@@ -149,13 +147,11 @@ def test_the_clients_address_is_kept_where_it_comes_that_far(outcome: Outcome, f
     assert given(outcome, folder, f"traefik-{case}")["service"]["spec"] == {"type": "LoadBalancer", "externalTrafficPolicy": policy}
 
 
-@pytest.mark.slow
 def test_a_service_for_the_inside_has_no_policy_for_the_outside(outcome: Outcome, folder: Path) -> None:
     """Kubernetes refuses it with one."""
     assert given(outcome, folder, "traefik-k3d-inside")["service"]["spec"] == {"type": "ClusterIP"}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("case", KINDS)
 def test_kinds_of_a_chart_are_asked_for_when_another_version_comes(outcome: Outcome, folder: Path, case: str) -> None:
     asked = (folder / case / "asked").read_text().splitlines()

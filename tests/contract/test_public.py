@@ -141,6 +141,10 @@ def test_results_are_kept_of_every_job_that_fails() -> None:
     names = []
     for job, given in jobs(".github/workflows/ci.yml").items():
         *_others, last = given["steps"]
+        if not any(re.search(r"scripts/test |make test", step.get("run", "")) for step in given["steps"]):
+            # its results are what it prints
+            assert "upload-artifact" not in str(given["steps"]), job
+            continue
         assert (last["uses"].partition("@")[0], last["if"], last["with"]["path"]) == ("actions/upload-artifact", "failure()", "tests/output/*.xml"), job
         names.append(last["with"]["name"])
         for dimension in given.get("strategy", {}).get("matrix", {}).keys() - {"include", "exclude"}:

@@ -373,18 +373,6 @@ def test_merge(base: dict[str, Any], over: dict[str, Any], merged: dict[str, Any
 
 # --- Images of the rendered chart
 
-DEPLOYMENT = """
-kind: Deployment
-spec:
-  template:
-    spec:
-      initContainers:
-        - {name: wait, image: "busybox:1"}
-      containers:
-        - {name: web, image: "luckyplans/web:c-1"}
-        - {name: side, image: "redis@sha256:0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a"}
-"""
-
 
 def helm(source: Path, answer: str, rc: int = 0) -> str:
     """A helm that keeps what it is given and answers what was prepared."""
@@ -397,7 +385,8 @@ def helm(source: Path, answer: str, rc: int = 0) -> str:
 
 def test_others_are_what_the_rendered_chart_runs_and_nobody_builds(run: Any, source: Path) -> None:
     mine = "kind: Pod\nspec: {containers: [{image: luckyplans/web:old}, {image: 'docker.io/luckyplans/service-core:x'}]}\n"
-    result = run(helm=helm(source, f"{DEPLOYMENT}---\n{mine}"), values={"web": {"replicas": 2}})
+    others = f"kind: Pod\nspec: {{initContainers: [{{image: 'busybox:1'}}], containers: [{{image: 'redis@sha256:{'0a' * 32}'}}]}}\n"
+    result = run(helm=helm(source, f"{others}---\n{mine}"), values={"web": {"replicas": 2}})
     tag = by_name(result)["web"]["tag"]
     assert result["others"] == ["busybox:1", "redis@sha256:" + "0a" * 32]
     assert (source / "argv").read_text().split() == ["template", "luckyplans", f"{source}/chart", "--namespace=luckyplans", "--values=-"]
