@@ -33,7 +33,7 @@ def test_pods_are_replaced_without_a_gap_and_apart_from_each_other(objects: Obje
     spec = objects.one("Deployment", "api-gateway")["spec"]
     pod = spec["template"]["spec"]
     assert spec["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
-    assert objects.container("api-gateway")["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}}
+    assert objects.container("api-gateway")["lifecycle"] == {"preStop": {"sleep": {"seconds": 10}}}
     assert pod["terminationGracePeriodSeconds"] == 30
     (spread,) = pod["topologySpreadConstraints"]
     assert (spread["maxSkew"], spread["topologyKey"], spread["whenUnsatisfiable"]) == (1, "kubernetes.io/hostname", "ScheduleAnyway")

@@ -8,7 +8,7 @@ import type { Drain } from "./drain";
 import { configureHttp } from "./http";
 import { ServiceLogger } from "./log";
 
-// Less than the 30 s after which Kubernetes kills, of which 5 s are over before the signal comes.
+// Less than the 30 s after which Kubernetes kills, of which 10 s are over before the signal comes.
 const SHUTDOWN_DEADLINE_MS = 15_000;
 
 async function main(): Promise<void> {
