@@ -15,7 +15,6 @@ from pathlib import Path, PurePosixPath
 
 import yaml
 from docutils import nodes
-from pygments.lexers.special import TextLexer
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
@@ -33,13 +32,14 @@ LOG = logging.getLogger(__name__)
 project = f"{GALAXY['namespace']}.{GALAXY['name']}"
 author = copyright = ", ".join(GALAXY["authors"])
 version = release = GALAXY["version"]
-extensions = ["myst_parser", "sphinx_antsibull_ext"]
+extensions = ["myst_parser", "sphinx_antsibull_ext", "sphinxcontrib.mermaid"]
 root_doc = "README"
 include_patterns = ["README.md", "CONTRIBUTING.md", "docs/*.md", "docs/adr/*.md", f"{REFERENCE}/*.rst"]
 # only so that nobody walks through them: .venv leads back into the repository
 exclude_patterns = [".*", "**/node_modules", "docs/_build"]
 nitpicky = True  # a reference to nothing is a warning, and scripts/docs makes every warning an error
 myst_heading_anchors = 6
+myst_fence_as_directive = ["mermaid"]  # drawn in the browser, as GitHub does
 highlight_language = "text"  # a block without a language is output, not Python
 html_theme = "sphinx_rtd_theme"
 html_title = f"{project} {release}"
@@ -121,7 +121,6 @@ def find_elsewhere(app: Sphinx, env: BuildEnvironment, node: nodes.Element, cont
 
 
 def setup(app: Sphinx) -> None:
-    app.add_lexer("mermaid", TextLexer)  # GitHub draws it; here it is shown as it is written
     app.connect("source-read", add_contents)
     app.add_transform(AimLinks)
     app.connect("missing-reference", find_elsewhere)
