@@ -72,17 +72,22 @@ def _owner(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 def look_at_images(asked: Questions, docker: Docker) -> Any:
     """What is to be deployed by content, when all of it has been built and is in every node."""
-    planned = plan(asked["plan"], docker)
-    if not all(build["present"] and build["aliased"] for build in planned["builds"]):
+    with ThreadPoolExecutor(1) as pool:
+        planning = pool.submit(plan, asked["plan"], docker)
+        complete = _in_every_node(asked, docker)
+        planned = planning.result()
+    if not complete or not all(build["present"] and build["aliased"] for build in planned["builds"]):
         return None
+    return {"values": planned["chart_values"], "others": planned["others"]}
+
+
+def _in_every_node(asked: Questions, docker: Docker) -> bool:
     names = asked["in_nodes"]
     records = docker.images(names)
     images = [of_docker(full_name(name), name, records[name]) for name in names]
     importer = Importer(Nodes(docker), images, Memory(asked["memory"]), docker.timeout)
     states = importer.survey(importer.nodes.find(asked["engine"], asked["cluster"]))
-    if any(state.error or state.missing for state in states):
-        return None
-    return {"values": planned["chart_values"], "others": planned["others"]}
+    return not any(state.error or state.missing for state in states)
 
 
 def look_at_releases(asked: Questions, docker: Docker) -> Any:

@@ -72,7 +72,7 @@ def test_a_run_without_a_change_is_one_look(platform):
     result = platform.playbook("local.yml")
     assert changes(result) == (0, 0), result.stdout
     assert "image_plan" not in result.stdout and "Apply luckyplans" not in result.stdout
-    assert tasks(result) < 20
+    assert tasks(result) < 12
 
 
 def test_every_role_finds_nothing_to_do_either(platform, tmp_path, monkeypatch):
@@ -97,6 +97,18 @@ def test_an_image_that_left_a_node_comes_back(platform):
     platform.host.check_output(f"docker exec {node} ctr -n k8s.io images rm docker.io/library/redis:7-alpine")
     assert changes(platform.playbook("local.yml")) == (1, 0)
     assert platform.host.check_output(listed)
+
+
+def test_a_traefik_that_cannot_start_is_explained_and_mended(platform):
+    """It is not waited for before the application is deployed, but the run does not end well without it."""
+    wrong = {"helm_release_timeout": "10s", "traefik_values": {"image": {"tag": "nowhere"}}}
+    result = platform.playbook("local.yml", f"--extra-vars={json.dumps(wrong)}")
+    assert result.rc != 0, result.stdout
+    said = " ".join(result.stdout.replace("\\n", " ").split())
+    assert "Release traefik in namespace traefik failed" in said
+    assert re.search(r"traefik-\S+: Pending traefik ready=False restarts=0 \w*Image\w+", said), said
+    assert changes(platform.playbook("local.yml")) == (1, 0)
+    assert platform.graphql("{ health }")
 
 
 def changes(result) -> tuple[int, int]:
